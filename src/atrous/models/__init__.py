@@ -1,0 +1,5 @@
+"""Whole networks."""
+
+from atrous.models.classifier import DilatedClassifier
+
+__all__ = ["DilatedClassifier"]

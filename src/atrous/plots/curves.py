@@ -1,0 +1,80 @@
+"""Learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
+
+from atrous.plots.style import FIRST, FONT_SIZE, INK, MUTED, RULE, SECOND, bare, new_figure
+
+
+def learning_curves(
+    training: Sequence[float],
+    validation: Sequence[float],
+    *,
+    metric: str,
+    best_epoch: int | None = None,
+    figure: Figure | SubFigure | None = None,
+) -> Axes:
+    """Draws one metric over the epochs, training dashed and validation solid.
+
+    Args:
+        training: The metric on training data, `(epochs,)`.
+        validation: The same on validation data, `(epochs,)`.
+        metric: Its name and unit, the label of the vertical axis.
+        best_epoch: Epoch to mark, counted from 1.
+        figure: Figure to draw into; a new one if `None`.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: The two series differ in length, or are empty.
+    """
+    if len(training) != len(validation) or not len(training):
+        raise ValueError(
+            "`training` and `validation` must hold one value for each epoch. "
+            f"Received: {len(training)} and {len(validation)} values."
+        )
+    axes = bare((figure or new_figure(4.4, 2.9)).add_subplot())
+    epochs = np.arange(1, len(training) + 1)
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    if best_epoch is not None:
+        axes.axvline(best_epoch, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
+        axes.plot(best_epoch, validation[best_epoch - 1], "o", color=FIRST, markersize=6, zorder=4)
+    axes.plot(epochs, training, color=SECOND, linewidth=1.6, linestyle=(0, (4, 2)), marker=_marker(epochs), markersize=4)
+    axes.plot(epochs, validation, color=FIRST, linewidth=2.0, marker=_marker(epochs), markersize=4)
+    _label_ends(axes, epochs[-1], {"training": (training, SECOND), "validation": (validation, FIRST)})
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.set_xlim(min(0.7, 1 - 0.02 * len(epochs)), len(epochs) + 0.3)
+    axes.set_xlabel("epoch", color=INK)
+    axes.set_ylabel(metric, color=INK)
+    if best_epoch is not None:
+        axes.set_title(f"best epoch: {best_epoch}", loc="left", fontsize=FONT_SIZE, color=MUTED)
+    return axes
+
+
+def _marker(epochs: np.ndarray) -> str:
+    """A single epoch is a point: without a marker nothing would show."""
+    return "o" if len(epochs) < 3 else ""
+
+
+def _label_ends(axes: Axes, epoch: int, series: dict[str, tuple[Sequence[float], str]]) -> None:
+    """Writes each series' name at its end, the higher one above, so that no legend has to be looked up."""
+    ends = sorted(series.items(), key=lambda item: float(np.nan_to_num(item[1][0][-1])))
+    for (name, (values, color)), va, shift in zip(ends, ("top", "bottom"), (-3, 3), strict=True):
+        if np.isfinite(values[-1]):
+            axes.annotate(
+                name,
+                (epoch, values[-1]),
+                xytext=(6, shift),
+                textcoords="offset points",
+                color=color,
+                fontsize=FONT_SIZE,
+                va=va,
+                annotation_clip=False,
+            )
