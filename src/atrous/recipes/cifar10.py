@@ -1,0 +1,18 @@
+"""CIFAR-10 (Krizhevsky 2009): 32×32 colour photographs of ten kinds of animals and vehicles.
+
+    atrous train image-classification --data cifar10
+    atrous train image-classification --data FOLDER     # with the published binary version
+
+15 epochs of batches of 64 with Adam at 1e-3 and nothing else, as published tutorials of dilated convolution do; try
+`--augment flip,shift --decay cosine` for a better result.
+"""
+
+from atrous.recipes.recipe import Recipe
+
+CIFAR10 = Recipe(
+    name="cifar10",
+    kind="cifar10",
+    epochs=15,
+    batch_size=64,
+    learning_rate=1e-3,
+)

@@ -1,0 +1,154 @@
+"""The network as the page shows it: a row for each layer, and what one dilated layer makes of an example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from atrous.field import receptive_fields, tap_spans
+from atrous.spec import ReceptiveField
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One row of the layer table; every entry is text, an empty one says nothing."""
+
+    name: str
+    kind: str
+    output: str
+    parameters: str
+    kernel: str
+    rate: str
+    field: str
+    dilated: bool
+
+
+@dataclass(frozen=True)
+class View:
+    """What one layer does with one image.
+
+    Args:
+        layer: Its name.
+        kernel: Its kernel size, rows and columns.
+        rate: Its dilation rate, rows and columns.
+        maps: Its activation `(height, width, channels)`.
+        unit: Row and column of the centre unit.
+        field: Rows and columns of the image which that unit sees; `None` if the arithmetic does not know.
+        taps: Rows and columns seen by each of its taps that do not fall into padding.
+    """
+
+    layer: str
+    kernel: tuple[int, int]
+    rate: tuple[int, int]
+    maps: np.ndarray
+    unit: tuple[int, int]
+    field: tuple[Span, Span] | None
+    taps: list[tuple[Span, Span]]
+
+    @property
+    def dilated(self) -> bool:
+        """Whether the layer has a rate above 1."""
+        return max(self.rate) > 1
+
+
+def fields_of(model: keras.Model) -> tuple[dict[str, ReceptiveField | None], str]:
+    """Receptive fields by layer name, and the reason why there are none (empty if there are)."""
+    try:
+        return receptive_fields(model), ""
+    except ValueError as error:
+        return {}, str(error)
+
+
+def layer_rows(model: keras.Model, fields: dict[str, ReceptiveField | None]) -> list[LayerRow]:
+    """The layers, first to last."""
+    return [_row(name, layer, fields) for name, layer in _walk(model)]
+
+
+def view(model: keras.Model, image: np.ndarray, fields: dict[str, ReceptiveField | None]) -> View | None:
+    """What the dilated layer does with an image, or the last spatial convolution where none is dilated.
+
+    Args:
+        model: Takes images `(batch, height, width, channels)`.
+        image: `(height, width, channels)`, 0..255.
+        fields: As `fields_of` gives them.
+
+    Returns:
+        The view, or `None` for a model without a two-dimensional convolution.
+    """
+    layer = _telling_layer(model)
+    if layer is None:
+        return None
+    inner = keras.Model(model.inputs[0], layer.output)
+    activation = keras.ops.cast(inner(image[None].astype("float32"), training=False)[0], "float32")
+    maps = keras.ops.convert_to_numpy(activation)
+    if layer.data_format == "channels_first":
+        maps = np.moveaxis(maps, 0, -1)
+    unit = (maps.shape[0] // 2, maps.shape[1] // 2)
+    field = fields.get(layer.name)
+    return View(
+        layer=layer.name,
+        kernel=tuple(layer.kernel_size),
+        rate=tuple(layer.dilation_rate),
+        maps=maps,
+        unit=unit,
+        field=None if field is None else _pair(field.span(unit)),
+        taps=[] if field is None else [_pair(tap) for tap in tap_spans(model, layer.name, unit)],
+    )
+
+
+def times(numbers: Sequence[int | None]) -> str:
+    """Sizes as people write them: 28 × 28 × 32."""
+    return " × ".join("any" if n is None else str(n) for n in numbers)
+
+
+def _telling_layer(model: keras.Model) -> Any:
+    convolutions = [layer for layer in model.layers if len(getattr(layer, "kernel_size", ())) == 2]
+    dilated = [layer for layer in convolutions if max(layer.dilation_rate) > 1]
+    spatial = [layer for layer in convolutions if max(layer.kernel_size) > 1]
+    for candidates in (dilated, spatial, convolutions):
+        if candidates:
+            return candidates[-1]
+    return None
+
+
+def _walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _walk(layer, f"{prefix}{layer.name}/")
+        elif not isinstance(layer, keras.layers.InputLayer):
+            yield prefix + layer.name, layer
+
+
+def _row(name: str, layer: Any, fields: dict[str, ReceptiveField | None]) -> LayerRow:
+    kernel: Sequence[int] = getattr(layer, "kernel_size", getattr(layer, "pool_size", ()))
+    rate: Sequence[int] = getattr(layer, "dilation_rate", ())
+    return LayerRow(
+        name=name,
+        kind=type(layer).__name__,
+        output=_output(layer),
+        parameters=f"{layer.count_params():,}" if layer.count_params() else "",
+        kernel=times(kernel),
+        rate=str(rate[0]) if len(set(rate)) == 1 else times(rate),
+        field=_field(fields[name]) if name in fields else "",
+        dilated=bool(rate) and max(rate) > 1,
+    )
+
+
+def _output(layer: Any) -> str:
+    shape = getattr(layer.output, "shape", None)  # a layer with several outputs has a list here
+    return "" if shape is None else times(shape[1:])
+
+
+def _field(field: ReceptiveField | None) -> str:
+    return "whole image" if field is None else times(field.size)
+
+
+def _pair(spans: Sequence[Span]) -> tuple[Span, Span]:
+    rows, columns = spans
+    return rows, columns
