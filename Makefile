@@ -1,0 +1,55 @@
+# `make demo` and `make test` do all set-up from a bare clone: Python 3.11 or newer and a package index are all they need.
+
+PYTHON ?= python3
+PIP = -m pip --disable-pip-version-check install --quiet
+# The version whose plain wheel for the CPU is the one tested; a bare `torch` brings gigabytes of GPU libraries on some systems.
+TORCH ?= torch==2.13.0
+# On JAX the tests spend their time compiling each shape once; optimising that code would double it.
+FAST_COMPILATION = --xla_backend_optimization_level=0
+
+.PHONY: demo test check backends prove clean
+
+demo: .venv/demo
+	.venv/bin/atrous train
+
+test: check backends
+	.venv/bin/python -m pytest -n 2
+
+# Format, lint, types.
+check: .venv/test
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+
+# The layers on the other backends, each in an environment of its own.
+backends: .venv-jax/test .venv-torch/test
+	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py
+
+.venv/demo: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP) --editable '.[tensorflow]'
+	touch $@
+
+.venv/test: .venv/demo
+	.venv/bin/python $(PIP) --editable '.[tensorflow,test]'
+	touch $@
+
+.venv-jax/test: pyproject.toml
+	$(PYTHON) -m venv .venv-jax
+	.venv-jax/bin/python $(PIP) --editable '.[jax,test-backend]'
+	touch $@
+
+.venv-torch/test: pyproject.toml
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python $(PIP) '$(TORCH)'
+	.venv-torch/bin/python $(PIP) --editable '.[torch,test-backend]'
+	touch $@
+
+# The recorded figures: the published Fashion-MNIST ($$ATROUS_DATA/fashion-mnist), and what each choice buys; half an hour.
+prove: .venv/demo
+	.venv/bin/atrous train --data "$(ATROUS_DATA)/fashion-mnist"
+	.venv/bin/python benchmarks/what_each_choice_buys.py
+
+clean:
+	rm -rf .venv .venv-jax .venv-torch
