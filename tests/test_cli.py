@@ -1,7 +1,7 @@
 import json
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -38,18 +38,21 @@ def command(monkeypatch, capsys):
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["recipes"]], ids=" ".join)
 def test_help_answers_at_once(words):
+    """In processor time, which says the same on a busy machine as on an idle one."""
     script = "import sys; sys.argv[0] = 'atrous'; from atrous.cli import main\ntry: main()\nexcept SystemExit: pass\n"
     script += "print(*sorted({'keras', 'numpy', 'matplotlib', 'tensorflow', 'PIL'} & set(sys.modules)), file=sys.stderr)"
 
     def call() -> tuple[float, str, str]:
-        began = time.perf_counter()
+        before = os.times()
         done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
-        return time.perf_counter() - began, done.stdout, done.stderr
+        after = os.times()
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        return spent, done.stdout, done.stderr
 
     calls = [call() for _ in range(4)]
     assert "train" in calls[0][1] or "cifar10" in calls[0][1]
     assert calls[0][2].split() == []
-    assert min(seconds for seconds, _, _ in calls) < 0.5
+    assert 0 < min(seconds for seconds, _, _ in calls) < 0.5
 
 
 def test_train_prints_lines_that_a_machine_can_read(command, data, tmp_path):
