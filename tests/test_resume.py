@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -52,20 +51,35 @@ def assert_same(run: Run, other: Run) -> None:
     assert not list(run.path.rglob(".writing-*"))
 
 
+STOP_IN_EPOCH_2 = """
+import sys, time
+from atrous.cli import main
+from atrous.progress import Progress
+
+def step(self, epoch, step, means):
+    if (epoch, step) == (2, 3):
+        print("in the middle", flush=True)
+        time.sleep(600)
+
+Progress.step = step
+sys.argv[0] = "atrous"
+main()
+"""
+
+
 def test_killed_in_the_middle_of_an_epoch(data, uninterrupted, tmp_path):
     folder = tmp_path / "run"
     options = ["--epochs=3", "--batch-size=8", "--augment=flip,shift", "--decay=cosine", "--depth=1", "--seed=3"]
-    command = [sys.executable, "-m", "atrous", "train", "--data", str(data), "--output", str(folder), *options]
+    command = [sys.executable, "-c", STOP_IN_EPOCH_2, "train", "--data", str(data), "--output", str(folder), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
-            if line.startswith("epoch=1 "):
-                time.sleep(0.03)
+            if line == "in the middle\n":
                 process.send_signal(signal.SIGKILL)
                 break
     assert process.returncode == -signal.SIGKILL
     run = Run(folder)
     assert not run.finished
-    assert 1 <= len(run.metrics) < 3
+    assert [row["epoch"] for row in run.metrics] == [1]
     assert_same(atrous.train(resume=folder, quiet=True), uninterrupted)
 
 
