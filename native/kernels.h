@@ -1,0 +1,45 @@
+// kernels: what every instruction set provides. Declarations only: files under isa/ include this and nothing with inline code, or
+// the linker could keep an AVX-512 copy of a function that the baseline calls.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace atrous {
+
+// A register tile: for every row m and column n,
+//     c[m][n] (+)= Σ over runs t, over k of a[a_offset[t] + m·a_row + k·a_step] · b[b_offset[t] + k·b_step + n]
+struct Tile {
+  const float *a, *b;
+  const int64_t *a_offset, *b_offset;  // one a run
+  int64_t runs;
+  int64_t length;         // k of every run
+  int64_t a_row, a_step;  // one of the two is 1
+  int64_t b_step;
+  float *const *c;     // one pointer a row
+  int64_t column;      // added to each of them
+  int64_t columns;     // to be written, at most `Kernels::columns`
+  const float *start;  // what the sums start from: a row that holds for all, NULL for zeros …
+  bool accumulate;     // … or what c holds already
+};
+
+typedef void (*TileFunction)(const Tile &tile);
+
+enum { kMostRows = 14 };
+
+struct Kernels {
+  const char *name;
+  int lanes;    // floats in a vector
+  int rows;     // most rows of a tile
+  int columns;  // of a full tile: two vectors
+  // [rows - 1][0] for up to one vector of columns, [1] for two.
+  TileFunction tile[kMostRows][2];       // a_step is 1: rows are positions
+  TileFunction tile_outer[kMostRows][2]; // a_row is 1: rows are channels
+  double (*peak)();  // multiply-adds a second
+};
+
+double seconds_now();  // a clock that only rises
+
+extern const Kernels kBaseline, kAvx2, kAvx512;
+
+}  // namespace atrous
