@@ -1,10 +1,351 @@
-#include "plan.h"
+// direct: register tiles of output positions × output channels, summed over taps and input channels without leaving the registers.
+//
+// The weights of a slab (taps × a block of input channels × up to 256 output channels) are packed into the cache once and meet every
+// position before the next slab. Positions that meet the same taps form a box; a tile takes up to 14 of them in a row, or, where the
+// rows are short or their distance makes them share cache sets, copies of any 14.
+#include <algorithm>
+#include <cstring>
+
+#include "isa.h"
+#include "map.h"
+#include "threads.h"
+
 namespace atrous {
 namespace {
-bool knows(const atrous_plan &) { return false; }
-double seconds(const atrous_plan &) { return 0; }
-size_t workspace(const atrous_plan &) { return 0; }
-void run(const atrous_plan &, const Buffers &) {}
+
+constexpr int64_t kSuper = 256;        // output channels that share a copy of the input
+constexpr int64_t kSlab = 128 * 1024;  // floats of packed weights: half of a second-level cache
+constexpr int64_t kCopy = 256;         // floats of a copied position: 14 of them stay in the first-level cache
+constexpr int64_t kLeastBlock = 16;    // input channels
+constexpr int64_t kPitchAlias = 512;   // floats: positions a multiple of this apart fall into the same cache sets
+
+// How the work is cut. Depends on the plan alone, never on the thread.
+struct Cut {
+  int64_t columns;  // output channels of a full tile
+  int64_t super;    // output channels of a task
+  int64_t supers;
+  int64_t block;    // input channels of a slab
+  int64_t taps;     // taps of a slab
+  int64_t parts;    // tasks that share the positions of a super block
+};
+
+int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+Cut make_cut(const atrous_plan &plan) {
+  const atrous_conv &conv = plan.conv;
+  const bool forward = plan.direction == ATROUS_FORWARD;
+  const int64_t inner = (forward ? conv.channels : conv.filters) / conv.groups;
+  const int64_t outer = (forward ? conv.filters : conv.channels) / conv.groups;
+  const int64_t taps = taps_of(conv);
+  Cut cut;
+  cut.columns = kIsas[plan.isa]->columns;
+  const int64_t columns = round_up(outer, cut.columns);
+  cut.supers = (columns + kSuper - 1) / kSuper;
+  cut.super = round_up((columns + cut.supers - 1) / cut.supers, cut.columns);
+  cut.supers = (columns + cut.super - 1) / cut.super;
+  const int64_t rows = kSlab / cut.super;
+  cut.block = std::min({inner, kCopy, std::max(rows / taps, kLeastBlock)});
+  if (cut.block < inner && cut.block > kLeastBlock) cut.block = cut.block / kLeastBlock * kLeastBlock;
+  cut.taps = std::min(taps, std::max<int64_t>(rows / cut.block, 1));
+  const int64_t tasks = map_count(plan) * conv.groups * cut.supers;
+  cut.parts = tasks % plan.threads == 0 || tasks >= 8 * plan.threads ? 1 : plan.threads;
+  return cut;
+}
+
+// What one thread works with; carved out of the workspace.
+struct Scratch {
+  char *table;
+  int64_t *a_offset, *b_offset;  // of the runs of a box
+  float *weights, *copy;
+};
+
+constexpr size_t kLine = 64;
+
+size_t aligned(size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
+
+size_t scratch_bytes(const atrous_plan &plan, const Cut &cut) {
+  return aligned(map_table_bytes(plan.conv)) + 2 * aligned(cut.taps * sizeof(int64_t)) +
+         aligned(cut.taps * cut.block * cut.super * sizeof(float)) + aligned(kMostRows * (2 * kCopy + 32) * sizeof(float));
+}
+
+Scratch carve(char *at, const atrous_plan &plan, const Cut &cut) {
+  auto take = [&at](size_t bytes) {
+    char *taken = at;
+    at += aligned(bytes);
+    return taken;
+  };
+  Scratch scratch;
+  scratch.table = take(map_table_bytes(plan.conv));
+  scratch.a_offset = reinterpret_cast<int64_t *>(take(cut.taps * sizeof(int64_t)));
+  scratch.b_offset = reinterpret_cast<int64_t *>(take(cut.taps * sizeof(int64_t)));
+  scratch.weights = reinterpret_cast<float *>(take(cut.taps * cut.block * cut.super * sizeof(float)));
+  scratch.copy = reinterpret_cast<float *>(at);
+  return scratch;
+}
+
+// Weights that are in the cache together, and the output channels they make.
+struct Slab {
+  int64_t first_tap, last_tap;  // in the order of the product of the axes' lists
+  int64_t channel, channels;    // read
+  int64_t column, columns;      // written
+  int64_t width;                // floats between packed rows
+  bool first;                   // outputs start from the bias; later slabs add to them
+};
+
+// One task: the positions [tile · part / parts) of a map, for the columns of a super block.
+class Task {
+ public:
+  Task(const atrous_plan &plan, const Cut &cut, const Map &map, const Scratch &scratch, int64_t super, int64_t part)
+      : kernels_(*kIsas[plan.isa]), cut_(cut), map_(map), scratch_(scratch), part_(part) {
+    slab_.column = super * cut.super;
+    slab_.columns = std::min(cut.super, map.outer - slab_.column);
+    slab_.width = slab_.columns <= kernels_.lanes ? kernels_.lanes : kernels_.columns;
+  }
+
+  void run() {
+    const int64_t total = count_tiles();
+    begin_ = total * part_ / cut_.parts;
+    end_ = total * (part_ + 1) / cut_.parts;
+    if (begin_ == end_) return;
+    slab_.first = true;
+    for (slab_.channel = 0; slab_.channel < map_.inner; slab_.channel += cut_.block) {
+      slab_.channels = std::min(cut_.block, map_.inner - slab_.channel);
+      slab_.first_tap = 0;
+      do {  // once where there is no tap at all: the outputs are the bias
+        slab_.last_tap = std::min(slab_.first_tap + cut_.taps, map_.taps);
+        pack();
+        int64_t tile = 0;
+        for_each_box(map_, [&](const Box &box) { visit(box, &tile); });
+        slab_.first = false;
+        slab_.first_tap = slab_.last_tap;
+      } while (slab_.first_tap < map_.taps);
+    }
+  }
+
+ private:
+  int64_t lines(const Box &box) const { return map_.batch * box.length(0) * box.length(1); }
+
+  int64_t read_pitch() const { return map_.axis[2].step * map_.in_pitch[2]; }
+  int64_t write_pitch() const { return map_.axis[2].stretch * map_.out_pitch[2]; }
+
+  // Whether tiles of this box are copied together from anywhere, instead of lying in one row.
+  bool gathers(const Box &box) const {
+    const int64_t length = box.length(2), tiles = (length + kernels_.rows - 1) / kernels_.rows;
+    const bool is_short = length < 4 * tiles && lines(box) > 1;
+    return is_short || (read_pitch() % kPitchAlias == 0 && slab_.columns > kernels_.columns);
+  }
+
+  int64_t tiles_of(const Box &box) const {
+    const int64_t length = gathers(box) ? lines(box) * box.length(2) : box.length(2);
+    const int64_t tiles = (length + kernels_.rows - 1) / kernels_.rows;
+    return gathers(box) ? tiles : tiles * lines(box);
+  }
+
+  int64_t count_tiles() const {
+    int64_t total = 0;
+    for_each_box(map_, [&](const Box &box) { total += tiles_of(box); });
+    return total;
+  }
+
+  void pack() {
+    int64_t index = 0;
+    float *to = scratch_.weights;
+    for (int64_t i = 0; i < map_.axis[0].taps; ++i) {
+      for (int64_t j = 0; j < map_.axis[1].taps; ++j) {
+        for (int64_t k = 0; k < map_.axis[2].taps; ++k, ++index) {
+          if (index < slab_.first_tap || index >= slab_.last_tap) continue;
+          pack_tap(to, map_.weights + map_.axis[0].tap[i].weight * map_.kernel_pitch[0] +
+                           map_.axis[1].tap[j].weight * map_.kernel_pitch[1] + map_.axis[2].tap[k].weight * map_.kernel_pitch[2]);
+          to += slab_.channels * slab_.width;
+        }
+      }
+    }
+  }
+
+  // Floats between the packed columns of neighbouring tiles.
+  int64_t block_pitch() const { return (slab_.last_tap - slab_.first_tap) * slab_.channels * slab_.width; }
+
+  void pack_tap(float *to, const float *tap) {
+    const float *from = tap + slab_.channel * map_.row + slab_.column * map_.column;
+    for (int64_t column = 0; column < slab_.columns; column += slab_.width) {
+      const int64_t columns = std::min(slab_.width, slab_.columns - column);
+      if (map_.column == 1)
+        pack_rows(to, from + column, columns);
+      else
+        kernels_.transpose(from + column * map_.column, map_.column, columns, slab_.channels, to, slab_.width);
+      to += block_pitch();
+    }
+  }
+
+  void pack_rows(float *to, const float *from, int64_t columns) {
+    for (int64_t row = 0; row < slab_.channels; ++row, from += map_.row, to += slab_.width) {
+      std::memcpy(to, from, columns * sizeof(float));
+      std::memset(to + columns, 0, (slab_.width - columns) * sizeof(float));
+    }
+  }
+
+  void visit(const Box &box, int64_t *tile) {
+    const int64_t tiles = tiles_of(box), from = std::max(begin_ - *tile, int64_t{0}), to = std::min(end_ - *tile, tiles);
+    *tile += tiles;
+    if (from >= to) return;
+    set_runs(box);
+    if (!runs_ && !slab_.first) return;
+    if (gathers(box))
+      run_gathered(box, from, to);
+    else
+      run_rows(box, from, to);
+  }
+
+  // The taps of the box that are in the slab.
+  void set_runs(const Box &box) {
+    const Axis *axis = map_.axis;
+    runs_ = 0;
+    for (int64_t i = box.segment[0]->first; i < box.segment[0]->last; ++i) {
+      for (int64_t j = box.segment[1]->first; j < box.segment[1]->last; ++j) {
+        for (int64_t k = box.segment[2]->first; k < box.segment[2]->last; ++k) {
+          const int64_t index = (i * axis[1].taps + j) * axis[2].taps + k;
+          if (index < slab_.first_tap || index >= slab_.last_tap) continue;
+          scratch_.a_offset[runs_] = axis[0].tap[i].offset * map_.in_pitch[0] + axis[1].tap[j].offset * map_.in_pitch[1] +
+                                     axis[2].tap[k].offset * map_.in_pitch[2] + slab_.channel;
+          scratch_.b_offset[runs_++] = (index - slab_.first_tap) * slab_.channels * slab_.width;
+        }
+      }
+    }
+  }
+
+  // Tiles [from, to) of a box, each along one row.
+  void run_rows(const Box &box, int64_t from, int64_t to) {
+    const int64_t length = box.length(2), per_line = (length + kernels_.rows - 1) / kernels_.rows;
+    Tile tile = {};
+    tile.a_offset = scratch_.a_offset;
+    tile.b_offset = scratch_.b_offset;
+    tile.runs = runs_;
+    tile.length = slab_.channels;
+    tile.a_row = read_pitch();
+    tile.a_step = 1;
+    tile.accumulate = !slab_.first;
+    float *rows[kMostRows];
+    tile.c = rows;
+    for (int64_t line = from / per_line; line * per_line < to; ++line) {
+      const float *read;
+      float *write;
+      locate(box, line, 0, &read, &write);
+      const int64_t first = std::max(from - line * per_line, int64_t{0}), last = std::min(to - line * per_line, per_line);
+      for (int64_t t = first; t < last; ++t) {
+        const int64_t begin = length * t / per_line, count = length * (t + 1) / per_line - begin;
+        tile.a = read + begin * tile.a_row;
+        for (int64_t m = 0; m < count; ++m) rows[m] = write + (begin + m) * write_pitch();
+        run_columns(tile, count);
+      }
+    }
+  }
+
+  // Tiles [from, to) of a box, each of any positions: their data are copied side by side first.
+  void run_gathered(const Box &box, int64_t from, int64_t to) {
+    const int64_t length = box.length(2), positions = lines(box) * length;
+    const int64_t tiles = (positions + kernels_.rows - 1) / kernels_.rows;
+    const int64_t runs_at_once = std::max<int64_t>(kCopy / slab_.channels, 1);
+    for (int64_t t = from; t < to; ++t) {
+      const int64_t begin = positions * t / tiles, count = positions * (t + 1) / tiles - begin;
+      const float *reads[kMostRows];
+      float *rows[kMostRows];
+      for (int64_t m = 0; m < count; ++m) locate(box, (begin + m) / length, (begin + m) % length, &reads[m], &rows[m]);
+      int64_t run = 0;
+      do {
+        const int64_t runs = std::min(runs_ - run, runs_at_once);
+        run_copied(reads, rows, count, run, runs, slab_.first && run == 0);
+        run += runs;
+      } while (run < runs_);
+    }
+  }
+
+  void run_copied(const float *const *reads, float *const *rows, int64_t count, int64_t run, int64_t runs, bool first) {
+    // An odd number of cache lines apart, so that the positions don't share sets.
+    const int64_t pitch = round_up(runs * slab_.channels, 32) + 16;
+    int64_t offsets[kCopy];
+    for (int64_t m = 0; m < count; ++m) {
+      float *to = scratch_.copy + m * pitch;
+      for (int64_t r = 0; r < runs; ++r, to += slab_.channels)
+        std::memcpy(to, reads[m] + scratch_.a_offset[run + r], slab_.channels * sizeof(float));
+    }
+    for (int64_t r = 0; r < runs; ++r) offsets[r] = r * slab_.channels;
+    Tile tile = {};
+    tile.a = scratch_.copy;
+    tile.a_offset = offsets;
+    tile.b_offset = scratch_.b_offset + run;
+    tile.runs = runs;
+    tile.length = slab_.channels;
+    tile.a_row = pitch;
+    tile.a_step = 1;
+    tile.accumulate = !first;
+    tile.c = rows;
+    run_columns(tile, count);
+  }
+
+  void run_columns(Tile &tile, int64_t rows) {
+    const TileFunction *functions = kernels_.tile[rows - 1];
+    tile.b = scratch_.weights;
+    tile.b_step = slab_.width;
+    for (int64_t column = 0; column < slab_.columns; column += slab_.width, tile.b += block_pitch()) {
+      tile.column = slab_.column + column;
+      tile.columns = std::min(slab_.width, slab_.columns - column);
+      tile.start = map_.bias ? map_.bias + tile.column : nullptr;
+      functions[tile.columns > kernels_.lanes](tile);
+    }
+  }
+
+  // Where output `at` of the box's row `line` reads (through offset 0) and writes.
+  void locate(const Box &box, int64_t line, int64_t at, const float **read, float **write) const {
+    const int64_t q1 = box.segment[1]->begin + line % box.length(1);
+    line /= box.length(1);
+    const int64_t q0 = box.segment[0]->begin + line % box.length(0), sample = line / box.length(0);
+    const int64_t q[kAxes] = {q0, q1, box.segment[2]->begin + at};
+    int64_t in = sample * map_.in_batch, out = sample * map_.out_batch;
+    for (int a = 0; a < kAxes; ++a) {
+      in += q[a] * map_.axis[a].step * map_.in_pitch[a];
+      out += (map_.axis[a].start + q[a] * map_.axis[a].stretch) * map_.out_pitch[a];
+    }
+    *read = map_.in + in;
+    *write = map_.out + out;
+  }
+
+  const Kernels &kernels_;
+  const Cut &cut_;
+  const Map &map_;
+  const Scratch &scratch_;
+  const int64_t part_;
+  int64_t begin_ = 0, end_ = 0;  // tiles of the map
+  int64_t runs_ = 0;
+  Slab slab_ = {};
+};
+
+bool knows(const atrous_plan &plan) { return plan.direction != ATROUS_KERNEL_GRADIENT; }
+
+double seconds(const atrous_plan &plan) {
+  const atrous_conv &conv = plan.conv;
+  const int64_t outer = (plan.direction == ATROUS_FORWARD ? conv.filters : conv.channels) / conv.groups;
+  const double idle = static_cast<double>(round_up(outer, kIsas[plan.isa]->lanes)) / outer;
+  return plan.valid_macs * idle / (kIsas[plan.isa]->lanes * 3.0e9) + 1e-7 * map_count(plan) * conv.groups;
+}
+
+size_t workspace(const atrous_plan &plan) { return plan.threads * scratch_bytes(plan, make_cut(plan)) + kLine; }
+
+void run(const atrous_plan &plan, const Buffers &buffers) {
+  const Cut cut = make_cut(plan);
+  const size_t bytes = scratch_bytes(plan, cut);
+  char *const base = reinterpret_cast<char *>(aligned(reinterpret_cast<uintptr_t>(buffers.workspace)));
+  const int64_t maps = map_count(plan), groups = plan.conv.groups;
+  parallel_for(maps * groups * cut.supers * cut.parts, plan.threads, [&](int64_t index, int thread) {
+    const Scratch scratch = carve(base + thread * bytes, plan, cut);
+    const int64_t part = index % cut.parts, super = index / cut.parts % cut.supers;
+    const int64_t group = index / cut.parts / cut.supers % groups, phase = index / cut.parts / cut.supers / groups;
+    const Map map = make_map(plan, buffers, phase, group, scratch.table);
+    Task(plan, cut, map, scratch, super, part).run();
+  });
+}
+
 }  // namespace
+
 extern const Algorithm kDirect = {"direct", knows, seconds, workspace, run};
+
 }  // namespace atrous
