@@ -86,8 +86,9 @@ typedef enum atrous_direction {
 typedef enum atrous_algorithm {
   ATROUS_REFERENCE = 0, /* by the definition, one element after the other, summed in double */
   ATROUS_DIRECT = 1,    /* register tiles of output positions × channels over the table of taps */
-  ATROUS_PLANAR = 2,    /* few channels: vectors over positions */
-  ATROUS_DEPTHWISE = 3  /* each channel by itself: vectors over channels */
+  ATROUS_OUTER = 2,     /* kernel gradient: an outer product a position, one matrix product a tap */
+  ATROUS_PLANAR = 3,    /* few channels: vectors over positions */
+  ATROUS_DEPTHWISE = 4  /* each channel by itself: vectors over channels */
 } atrous_algorithm;
 
 ATROUS_API const char *atrous_algorithm_name(int32_t algorithm);

@@ -35,6 +35,8 @@ struct Kernels {
   // [rows - 1][0] for up to one vector of columns, [1] for two.
   TileFunction tile[kMostRows][2];       // a_step is 1: rows are positions
   TileFunction tile_outer[kMostRows][2]; // a_row is 1: rows are channels
+  // Rows of `columns` floats, followed by zeros up to to_pitch, which is at most one vector more.
+  void (*copy)(const float *from, int64_t from_pitch, int64_t rows, int64_t columns, float *to, int64_t to_pitch);
   // to[j][i] = from[i][j] for i below `columns`, j below `rows`; the rest of each row of `to` up to to_pitch is zero.
   void (*transpose)(const float *from, int64_t from_pitch, int64_t columns, int64_t rows, float *to, int64_t to_pitch);
   double (*peak)();  // multiply-adds a second

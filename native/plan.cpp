@@ -7,8 +7,8 @@
 
 namespace atrous {
 
-const Algorithm *const kAlgorithms[] = {&kReference, &kDirect, &kPlanar, &kDepthwise};
-const int kAlgorithmCount = 4;
+const Algorithm *const kAlgorithms[] = {&kReference, &kDirect, &kOuter, &kPlanar, &kDepthwise};
+const int kAlgorithmCount = 5;
 
 namespace {
 

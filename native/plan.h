@@ -21,7 +21,7 @@ struct Algorithm {
 };
 
 // One row adds an algorithm to plans, tests and benchmarks.
-extern const Algorithm kReference, kDirect, kPlanar, kDepthwise;
+extern const Algorithm kReference, kDirect, kOuter, kPlanar, kDepthwise;
 extern const Algorithm *const kAlgorithms[];  // as `atrous_algorithm` counts
 extern const int kAlgorithmCount;
 
