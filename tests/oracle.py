@@ -59,8 +59,9 @@ def conv(x: np.ndarray, w: np.ndarray, strides: Sequence[int], rates: Sequence[i
     """Forward: x (batch, *space, channels), w (*taps, channels / groups, filters)."""
     x, w = np.asarray(x, "float64"), np.asarray(w, "float64")
     y = np.zeros((x.shape[0], *_outputs(x.shape[1:-1], w.shape[:-2], strides, rates, pads), w.shape[-1]))
+    padded = _padded(x, pads)
     for tap, window in _windows(y.shape[1:-1], w.shape[:-2], strides, rates):
-        y += _grouped(_padded(x, pads)[window], w[tap], groups)
+        y += _grouped(padded[window], w[tap], groups)
     return y
 
 
@@ -87,10 +88,10 @@ def kernel_gradient(
     x, g = np.asarray(x, "float64"), np.asarray(g, "float64")
     channels, filters = x.shape[-1] // groups, g.shape[-1] // groups
     w = np.zeros((*taps, channels, groups * filters))
-    right = g.reshape(-1, groups, filters)
+    right, padded = _by_group(g, groups, filters), _padded(x, pads)
     for tap, window in _windows(g.shape[1:-1], taps, strides, rates):
-        left = _padded(x, pads)[window].reshape(-1, groups, channels)
-        w[tap] = np.einsum("pgi,pgo->igo", left, right).reshape(channels, -1)
+        left = _by_group(padded[window], groups, channels)
+        w[tap] = np.matmul(left.swapaxes(1, 2), right).swapaxes(0, 1).reshape(channels, -1)
     return w
 
 
@@ -122,5 +123,10 @@ def _windows(outputs: Sequence[int], taps: Sequence[int], strides: Sequence[int]
 def _grouped(x: np.ndarray, w: np.ndarray, groups: int) -> np.ndarray:
     """x (..., groups · inner) times w (inner, groups · outer), group by group."""
     inner, outer = w.shape[0], w.shape[1] // groups
-    product = np.einsum("...gi,igo->...go", x.reshape(*x.shape[:-1], groups, inner), w.reshape(inner, groups, outer))
-    return product.reshape(*x.shape[:-1], -1)
+    product = np.matmul(_by_group(x, groups, inner), _by_group(w, groups, outer))
+    return product.swapaxes(0, 1).reshape(*x.shape[:-1], -1)
+
+
+def _by_group(a: np.ndarray, groups: int, each: int) -> np.ndarray:
+    """(…, groups · each) as (groups, everything else, each)."""
+    return a.reshape(-1, groups, each).swapaxes(0, 1)
