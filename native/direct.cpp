@@ -2,7 +2,8 @@
 //
 // The weights of a slab (taps × a block of input channels × up to 256 output channels) are packed into the cache once and meet every
 // position before the next slab. Positions that meet the same taps form a box; a tile takes up to 14 of them in a row, or, where the
-// rows are short or their distance makes them share cache sets, copies of any 14.
+// rows are short, copies of any 14. Where the distance of positions makes them share cache sets, the slab's channels of the whole
+// input are copied side by side first.
 #include <algorithm>
 #include <cstring>
 
@@ -18,6 +19,7 @@ constexpr int64_t kSlab = 128 * 1024;  // floats of packed weights: half of a se
 constexpr int64_t kCopy = 256;         // floats of a copied position: 14 of them stay in the first-level cache
 constexpr int64_t kLeastBlock = 16;    // input channels
 constexpr int64_t kPitchAlias = 512;   // floats: positions a multiple of this apart fall into the same cache sets
+constexpr int64_t kPanel = 128 * 1024;  // floats of the input copied for a slab
 
 // How the work is cut. Depends on the plan alone, never on the thread.
 struct Cut {
@@ -27,6 +29,8 @@ struct Cut {
   int64_t block;    // input channels of a slab
   int64_t taps;     // taps of a slab
   int64_t parts;    // tasks that share the positions of a super block
+  int64_t samples;  // worked on together …
+  bool panel;       // … after the slab's channels of their inputs have been copied side by side
 };
 
 int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -45,7 +49,15 @@ Cut make_cut(const atrous_plan &plan) {
   cut.supers = (columns + cut.super - 1) / cut.super;
   const int64_t rows = kSlab / cut.super;
   cut.block = std::min({inner, kCopy, std::max(rows / taps, kLeastBlock)});
+  int64_t positions = 1;
+  for (int a = 0; a < conv.rank; ++a) positions *= forward ? conv.input[a] : conv.output[a];
+  const int64_t step = forward ? conv.strides[conv.rank - 1] : 1;
+  const bool aliases = step * inner * conv.groups % kPitchAlias == 0 && cut.super > cut.columns;
+  cut.panel = aliases && positions * kLeastBlock <= kPanel && inner >= kLeastBlock;
+  if (cut.panel) cut.block = std::min(cut.block, std::max(kPanel / std::max<int64_t>(positions, 1), kLeastBlock));
   if (cut.block < inner && cut.block > kLeastBlock) cut.block = cut.block / kLeastBlock * kLeastBlock;
+  cut.samples = std::max<int64_t>(cut.panel ? kPanel / std::max<int64_t>(positions * cut.block, 1) : conv.batch, 1);
+  cut.samples = std::min(cut.samples, std::max<int64_t>(conv.batch, 1));
   cut.taps = std::min(taps, std::max<int64_t>(rows / cut.block, 1));
   const int64_t tasks = map_count(plan) * conv.groups * cut.supers;
   cut.parts = tasks % plan.threads == 0 || tasks >= 8 * plan.threads ? 1 : plan.threads;
@@ -56,16 +68,24 @@ Cut make_cut(const atrous_plan &plan) {
 struct Scratch {
   char *table;
   int64_t *a_offset, *b_offset;  // of the runs of a box
-  float *weights, *copy;
+  float *weights, *copy, *panel;
 };
 
 constexpr size_t kLine = 64;
 
 size_t aligned(size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 
+int64_t panel_floats(const atrous_plan &plan, const Cut &cut) {
+  const atrous_conv &conv = plan.conv;
+  int64_t positions = cut.samples;
+  for (int a = 0; a < conv.rank; ++a) positions *= plan.direction == ATROUS_FORWARD ? conv.input[a] : conv.output[a];
+  return positions * cut.block;
+}
+
 size_t scratch_bytes(const atrous_plan &plan, const Cut &cut) {
   return aligned(map_table_bytes(plan.conv)) + 2 * aligned(cut.taps * sizeof(int64_t)) +
-         aligned(cut.taps * cut.block * cut.super * sizeof(float)) + aligned(kMostRows * (2 * kCopy + 32) * sizeof(float));
+         aligned(cut.taps * cut.block * cut.super * sizeof(float)) + aligned(kMostRows * (2 * kCopy + 32) * sizeof(float)) +
+         (cut.panel ? aligned(panel_floats(plan, cut) * sizeof(float)) : 0);
 }
 
 Scratch carve(char *at, const atrous_plan &plan, const Cut &cut) {
@@ -79,7 +99,8 @@ Scratch carve(char *at, const atrous_plan &plan, const Cut &cut) {
   scratch.a_offset = reinterpret_cast<int64_t *>(take(cut.taps * sizeof(int64_t)));
   scratch.b_offset = reinterpret_cast<int64_t *>(take(cut.taps * sizeof(int64_t)));
   scratch.weights = reinterpret_cast<float *>(take(cut.taps * cut.block * cut.super * sizeof(float)));
-  scratch.copy = reinterpret_cast<float *>(at);
+  scratch.copy = reinterpret_cast<float *>(take(kMostRows * (2 * kCopy + 32) * sizeof(float)));
+  scratch.panel = reinterpret_cast<float *>(at);
   return scratch;
 }
 
@@ -103,6 +124,16 @@ class Task {
   }
 
   void run() {
+    for (int64_t sample = 0; sample < map_.batch; sample += cut_.samples) {
+      samples_ = std::min(cut_.samples, map_.batch - sample);
+      in_ = map_.in + sample * map_.in_batch;
+      out_ = map_.out + sample * map_.out_batch;
+      run_samples();
+    }
+  }
+
+ private:
+  void run_samples() {
     const int64_t total = count_tiles();
     begin_ = total * part_ / cut_.parts;
     end_ = total * (part_ + 1) / cut_.parts;
@@ -110,6 +141,7 @@ class Task {
     slab_.first = true;
     for (slab_.channel = 0; slab_.channel < map_.inner; slab_.channel += cut_.block) {
       slab_.channels = std::min(cut_.block, map_.inner - slab_.channel);
+      read_from_panel_or_input();
       slab_.first_tap = 0;
       do {  // once where there is no tap at all: the outputs are the bias
         slab_.last_tap = std::min(slab_.first_tap + cut_.taps, map_.taps);
@@ -122,17 +154,30 @@ class Task {
     }
   }
 
- private:
-  int64_t lines(const Box &box) const { return map_.batch * box.length(0) * box.length(1); }
+  void read_from_panel_or_input() {
+    read_ = in_ + slab_.channel;
+    position_ = map_.in_pitch[2];
+    if (!cut_.panel) return;
+    const int64_t positions = samples_ * map_.in_batch / position_;
+    position_ = cut_.block;
+    kernels_.copy(read_, map_.in_pitch[2], positions, slab_.channels, scratch_.panel, position_);
+    read_ = scratch_.panel;
+  }
 
-  int64_t read_pitch() const { return map_.axis[2].step * map_.in_pitch[2]; }
+  // Floats between what is read for neighbouring positions of an axis, and of neighbouring samples.
+  int64_t in_pitch(int a) const { return map_.in_pitch[a] / map_.in_pitch[2] * position_; }
+  int64_t in_batch() const { return map_.in_batch / map_.in_pitch[2] * position_; }
+
+  int64_t lines(const Box &box) const { return samples_ * box.length(0) * box.length(1); }
+
+  int64_t read_pitch() const { return map_.axis[2].step * position_; }
   int64_t write_pitch() const { return map_.axis[2].stretch * map_.out_pitch[2]; }
 
   // Whether tiles of this box are copied together from anywhere, instead of lying in one row.
   bool gathers(const Box &box) const {
     const int64_t length = box.length(2), tiles = (length + kernels_.rows - 1) / kernels_.rows;
     const bool is_short = length < 4 * tiles && lines(box) > 1;
-    return is_short || (read_pitch() % kPitchAlias == 0 && slab_.columns > kernels_.columns);
+    return is_short || (!cut_.panel && map_.axis[2].step * map_.in_pitch[2] % kPitchAlias == 0 && slab_.columns > kernels_.columns);
   }
 
   int64_t tiles_of(const Box &box) const {
@@ -205,8 +250,8 @@ class Task {
         for (int64_t k = box.segment[2]->first; k < box.segment[2]->last; ++k) {
           const int64_t index = (i * axis[1].taps + j) * axis[2].taps + k;
           if (index < slab_.first_tap || index >= slab_.last_tap) continue;
-          scratch_.a_offset[runs_] = axis[0].tap[i].offset * map_.in_pitch[0] + axis[1].tap[j].offset * map_.in_pitch[1] +
-                                     axis[2].tap[k].offset * map_.in_pitch[2] + slab_.channel;
+          scratch_.a_offset[runs_] = axis[0].tap[i].offset * in_pitch(0) + axis[1].tap[j].offset * in_pitch(1) +
+                                     axis[2].tap[k].offset * position_;
           scratch_.b_offset[runs_++] = (index - slab_.first_tap) * slab_.channels * slab_.width;
         }
       }
@@ -300,13 +345,13 @@ class Task {
     line /= box.length(1);
     const int64_t q0 = box.segment[0]->begin + line % box.length(0), sample = line / box.length(0);
     const int64_t q[kAxes] = {q0, q1, box.segment[2]->begin + at};
-    int64_t in = sample * map_.in_batch, out = sample * map_.out_batch;
+    int64_t in = sample * in_batch(), out = sample * map_.out_batch;
     for (int a = 0; a < kAxes; ++a) {
-      in += q[a] * map_.axis[a].step * map_.in_pitch[a];
+      in += q[a] * map_.axis[a].step * in_pitch(a);
       out += (map_.axis[a].start + q[a] * map_.axis[a].stretch) * map_.out_pitch[a];
     }
-    *read = map_.in + in;
-    *write = map_.out + out;
+    *read = read_ + in;
+    *write = out_ + out;
   }
 
   const Kernels &kernels_;
@@ -314,7 +359,11 @@ class Task {
   const Map &map_;
   const Scratch &scratch_;
   const int64_t part_;
-  int64_t begin_ = 0, end_ = 0;  // tiles of the map
+  const float *in_ = nullptr, *read_ = nullptr;  // the samples in work: their input, and what tiles read of it
+  float *out_ = nullptr;
+  int64_t samples_ = 0;
+  int64_t position_ = 0;         // floats between what is read for neighbouring positions
+  int64_t begin_ = 0, end_ = 0;  // tiles of the samples
   int64_t runs_ = 0;
   Slab slab_ = {};
 };

@@ -2,7 +2,8 @@
 // summed over positions: register tiles of input channels × output channels, updated by one outer product a position.
 //
 // Gradients of a chunk of positions are packed into the cache once and meet every tap and channel before the next chunk: no
-// im2col. Work is split over taps and channels, so every sum is made by one thread, in the order of the positions.
+// im2col. Where positions lie so far apart that they crowd the cache, a block of input channels is copied side by side first, once
+// for all taps. Work is split over taps and channels, so every sum is made by one thread, in the order of the positions.
 #include <algorithm>
 #include <cstring>
 
@@ -17,7 +18,9 @@ namespace {
 constexpr int64_t kSuper = 128;        // output channels that are packed together
 constexpr int64_t kChunk = 128 * 1024; // floats of packed gradients: half of a second-level cache
 constexpr int64_t kMostPositions = 1024;
-constexpr int64_t kPageAlias = 1024;   // floats: positions a multiple of this apart crowd the second-level cache, too
+constexpr int64_t kPitchAlias = 1024;  // floats: positions a multiple of this apart crowd the second-level cache
+constexpr int64_t kPanel = 128 * 1024; // floats of the input copied for a block of channels
+constexpr int64_t kPanelTile = 16;     // floats of a tile's channels in the panel
 
 int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 int64_t ceil_div(int64_t n, int64_t by) { return (n + by - 1) / by; }
@@ -39,10 +42,19 @@ struct Grid {
 struct Cut {
   int64_t super, supers;      // output channels of a task
   int64_t row_tiles, rows;    // tiles of input channels of one tap, and channels of a group
+  int64_t block, blocks;      // tiles that are worked on for all taps before the next
   int64_t chunk_lines;        // lines of positions in a chunk …
   int64_t chunk_length;       // … and positions of each: one of the two is whole
-  int64_t parts;              // tasks that share the tiles of a super block
+  int64_t parts;              // tasks that share the blocks × taps of a super block
+  int64_t samples;            // worked on together …
+  bool panel;                 // … after the block's channels of their inputs have been copied side by side
 };
+
+int64_t positions_of(const atrous_conv &conv, const int64_t *sizes) {
+  int64_t positions = 1;
+  for (int a = 0; a < conv.rank; ++a) positions *= sizes[a];
+  return positions;
+}
 
 Cut make_cut(const atrous_plan &plan) {
   const atrous_conv &conv = plan.conv;
@@ -54,15 +66,24 @@ Cut make_cut(const atrous_plan &plan) {
   cut.supers = ceil_div(columns, kSuper);
   cut.super = round_up(ceil_div(columns, cut.supers), kernels.columns);
   cut.supers = ceil_div(columns, cut.super);
-  int64_t lines = conv.batch;
+  const int64_t tasks = conv.groups * cut.supers;
+  cut.parts = tasks % plan.threads == 0 || tasks >= 8 * plan.threads ? 1 : plan.threads;
+  const int64_t positions = std::max<int64_t>(positions_of(conv, conv.input), 1);
+  cut.panel = conv.strides[conv.rank - 1] * conv.channels % kPitchAlias == 0 && cut.super > kernels.columns &&
+              positions * kPanelTile <= kPanel;
+  cut.block = cut.panel ? std::min<int64_t>(kPanel / (positions * kPanelTile), 4)
+                        : ceil_div(cut.row_tiles, taps_of(conv) < cut.parts ? cut.parts : 1);
+  cut.block = std::min(cut.block, cut.row_tiles);
+  cut.blocks = ceil_div(cut.row_tiles, cut.block);
+  cut.samples = cut.panel ? kPanel / (positions * kPanelTile * cut.block) : conv.batch;
+  cut.samples = std::max<int64_t>(std::min(cut.samples, conv.batch), 1);
+  int64_t lines = cut.samples;
   for (int a = 0; a + 1 < conv.rank; ++a) lines *= conv.output[a];
   const int64_t length = std::max<int64_t>(conv.output[conv.rank - 1], 1);
   const int64_t most = std::min(kChunk / cut.super, kMostPositions);
   cut.chunk_length = ceil_div(length, ceil_div(length, most));
   const int64_t most_lines = std::max<int64_t>(most / cut.chunk_length, 1);
   cut.chunk_lines = cut.chunk_length < length ? 1 : std::max<int64_t>(ceil_div(lines, ceil_div(std::max<int64_t>(lines, 1), most_lines)), 1);
-  const int64_t tasks = conv.groups * cut.supers;
-  cut.parts = tasks % plan.threads == 0 || tasks >= 8 * plan.threads ? 1 : plan.threads;
   return cut;
 }
 
@@ -73,7 +94,7 @@ size_t aligned(size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 struct Scratch {
   Range *ranges;
   int64_t *a_offset, *b_offset;  // of the lines of a chunk
-  float *gradients, *copy;
+  float *gradients, *panel;
 };
 
 int64_t kernel_sum(const atrous_conv &conv) {
@@ -85,7 +106,7 @@ int64_t kernel_sum(const atrous_conv &conv) {
 size_t scratch_bytes(const atrous_plan &plan, const Cut &cut) {
   return aligned(kernel_sum(plan.conv) * sizeof(Range)) + 2 * aligned(cut.chunk_lines * sizeof(int64_t)) +
          aligned(cut.chunk_lines * cut.chunk_length * cut.super * sizeof(float)) +
-         aligned(cut.chunk_lines * cut.chunk_length * 16 * sizeof(float));
+         (cut.panel ? aligned(cut.samples * positions_of(plan.conv, plan.conv.input) * cut.block * kPanelTile * sizeof(float)) : 0);
 }
 
 Scratch carve(char *at, const atrous_plan &plan, const Cut &cut) {
@@ -99,7 +120,7 @@ Scratch carve(char *at, const atrous_plan &plan, const Cut &cut) {
   scratch.a_offset = reinterpret_cast<int64_t *>(take(cut.chunk_lines * sizeof(int64_t)));
   scratch.b_offset = reinterpret_cast<int64_t *>(take(cut.chunk_lines * sizeof(int64_t)));
   scratch.gradients = reinterpret_cast<float *>(take(cut.chunk_lines * cut.chunk_length * cut.super * sizeof(float)));
-  scratch.copy = reinterpret_cast<float *>(at);
+  scratch.panel = reinterpret_cast<float *>(at);
   return scratch;
 }
 
@@ -127,12 +148,12 @@ Grid make_grid(const atrous_conv &conv, Range *ranges) {
   return grid;
 }
 
-// Lines [line, line + lines) of all samples, positions [begin, begin + length) of each.
+// Lines [line, line + lines) of the samples in work, positions [begin, begin + length) of each.
 struct Chunk {
   int64_t line, lines, begin, length;
 };
 
-// One task: tiles [tile · part / parts) of all taps × input channels of a group, for a super block of output channels.
+// One task: a part of blocks × taps of a group, for a super block of output channels.
 class Task {
  public:
   Task(const atrous_plan &plan, const Cut &cut, const Scratch &scratch, const Buffers &buffers, int64_t group, int64_t super,
@@ -144,16 +165,38 @@ class Task {
     x_ = buffers.first + group * cut.rows;
     dy_ = buffers.second + group * outer + first;
     dw_ = buffers.result + group * outer + first;
-    const int64_t tiles = grid_.taps[0] * grid_.taps[1] * grid_.taps[2] * cut.row_tiles;
-    first_tile_ = tiles * part / cut.parts;
-    last_tile_ = tiles * (part + 1) / cut.parts;
-    copies_ = grid_.step[2] * conv_.channels % kPageAlias == 0 && columns_ > kernels_.columns;
+    taps_ = grid_.taps[0] * grid_.taps[1] * grid_.taps[2];
+    first_unit_ = cut.blocks * taps_ * part / cut.parts;
+    last_unit_ = cut.blocks * taps_ * (part + 1) / cut.parts;
   }
 
   void run() {
-    if (first_tile_ == last_tile_) return;
-    const int64_t lines = conv_.batch * grid_.lines(), length = grid_.output[2];
-    first_ = true;
+    for (int64_t block = first_unit_ / taps_; block * taps_ < last_unit_; ++block) {
+      first_tap_ = std::max(first_unit_ - block * taps_, int64_t{0});
+      last_tap_ = std::min(last_unit_ - block * taps_, taps_);
+      first_tile_ = block * cut_.block;
+      last_tile_ = std::min(first_tile_ + cut_.block, cut_.row_tiles);
+      first_ = true;
+      for (int64_t sample = 0; sample < conv_.batch; sample += cut_.samples)
+        run_samples(sample, std::min(cut_.samples, conv_.batch - sample));
+      if (first_) run_chunk({0, 0, 0, 0});  // no positions: zeros
+    }
+  }
+
+ private:
+  int64_t first_row(int64_t tile) const { return cut_.rows * tile / cut_.row_tiles; }
+
+  void run_samples(int64_t sample, int64_t samples) {
+    const int64_t lines = samples * grid_.lines(), length = grid_.output[2];
+    const int64_t positions = grid_.input[0] * grid_.input[1] * grid_.input[2], row = first_row(first_tile_);
+    read_ = x_ + sample * positions * conv_.channels + row;
+    position_ = conv_.channels;
+    if (cut_.panel) {
+      position_ = cut_.block * kPanelTile;
+      kernels_.copy(read_, conv_.channels, samples * positions, first_row(last_tile_) - row, scratch_.panel, position_);
+      read_ = scratch_.panel;
+    }
+    gradient_ = dy_ + sample * grid_.lines() * length * conv_.filters;
     Chunk chunk;
     for (chunk.line = 0; chunk.line < lines; chunk.line += cut_.chunk_lines) {
       chunk.lines = std::min(cut_.chunk_lines, lines - chunk.line);
@@ -162,17 +205,13 @@ class Task {
         run_chunk(chunk);
       }
     }
-    if (first_) run_chunk({0, 0, 0, 0});  // no positions: zeros
   }
 
- private:
   void run_chunk(const Chunk &chunk) {
     for (int64_t line = 0; line < chunk.lines; ++line)
-      pack(dy_ + ((chunk.line + line) * grid_.output[2] + chunk.begin) * conv_.filters, chunk.length,
+      pack(gradient_ + ((chunk.line + line) * grid_.output[2] + chunk.begin) * conv_.filters, chunk.length,
            scratch_.gradients + line * chunk.length * width_, chunk.lines * chunk.length * width_);
-    const int64_t per_tap = cut_.row_tiles;
-    for (int64_t tap = first_tile_ / per_tap; tap * per_tap < last_tile_; ++tap)
-      run_tap(chunk, tap, std::max(first_tile_ - tap * per_tap, int64_t{0}), std::min(last_tile_ - tap * per_tap, per_tap));
+    for (int64_t tap = first_tap_; tap < last_tap_; ++tap) run_tap(chunk, tap);
     first_ = false;
   }
 
@@ -182,8 +221,7 @@ class Task {
       kernels_.copy(from + column, conv_.filters, positions, std::min(width_, columns_ - column), to, width_);
   }
 
-  // Tiles [from, to) of the channels of a tap.
-  void run_tap(const Chunk &chunk, int64_t tap, int64_t from, int64_t to) {
+  void run_tap(const Chunk &chunk, int64_t tap) {
     const Range &r0 = grid_.range[0][tap / grid_.taps[2] / grid_.taps[1]];
     const Range &r1 = grid_.range[1][tap / grid_.taps[2] % grid_.taps[1]];
     const Range &r2 = grid_.range[2][tap % grid_.taps[2]];
@@ -196,7 +234,7 @@ class Task {
       const int64_t i0 = q0 * grid_.step[0] + r0.offset, i1 = q1 * grid_.step[1] + r1.offset;
       scratch_.a_offset[runs] =
           (((sample * grid_.input[0] + i0) * grid_.input[1] + i1) * grid_.input[2] + begin * grid_.step[2] + r2.offset) *
-          conv_.channels;
+          position_;
       scratch_.b_offset[runs++] = (line * chunk.length + begin - chunk.begin) * width_;
     }
     if (!runs && !first_) return;
@@ -206,29 +244,19 @@ class Task {
     tile.runs = runs;
     tile.length = end - begin;
     tile.a_row = 1;
-    tile.a_step = grid_.step[2] * conv_.channels;
+    tile.a_step = grid_.step[2] * position_;
     tile.b_step = width_;
     tile.accumulate = !first_;
-    for (int64_t t = from; t < to; ++t) run_tile(chunk, tile, tap, t);
+    for (int64_t t = first_tile_; t < last_tile_; ++t) run_tile(chunk, &tile, tap, t);
   }
 
-  void run_tile(const Chunk &chunk, Tile tile, int64_t tap, int64_t index) {
-    const int64_t row = cut_.rows * index / cut_.row_tiles, rows = cut_.rows * (index + 1) / cut_.row_tiles - row;
+  void run_tile(const Chunk &chunk, Tile *shared, int64_t tap, int64_t index) {
+    Tile &tile = *shared;
+    const int64_t row = first_row(index), rows = first_row(index + 1) - row;
     float *to[kMostRows];
     for (int64_t m = 0; m < rows; ++m) to[m] = dw_ + (tap * cut_.rows + row + m) * conv_.filters;
     tile.c = to;
-    tile.a = x_ + row;
-    int64_t *offsets = scratch_.a_offset;
-    int64_t packed[kMostPositions];
-    if (copies_) {
-      for (int64_t run = 0; run < tile.runs; ++run) {
-        packed[run] = run * tile.length * 16;
-        kernels_.copy(tile.a + offsets[run], tile.a_step, tile.length, rows, scratch_.copy + packed[run], 16);
-      }
-      tile.a = scratch_.copy;
-      tile.a_offset = packed;
-      tile.a_step = 16;
-    }
+    tile.a = read_ + row - first_row(first_tile_);
     tile.b = scratch_.gradients;
     for (int64_t column = 0; column < columns_; column += width_, tile.b += chunk.lines * chunk.length * width_) {
       tile.column = column;
@@ -244,9 +272,12 @@ class Task {
   const Grid grid_;
   const float *x_, *dy_;
   float *dw_;
-  int64_t columns_, width_;
-  int64_t first_tile_, last_tile_;
-  bool copies_;
+  int64_t columns_, width_, taps_;
+  int64_t first_unit_, last_unit_;              // blocks × taps
+  int64_t first_tap_ = 0, last_tap_ = 0;        // of the block in work …
+  int64_t first_tile_ = 0, last_tile_ = 0;      // … and its tiles
+  const float *read_ = nullptr, *gradient_ = nullptr;  // of the samples in work
+  int64_t position_ = 0;                        // floats between what is read for neighbouring positions
   bool first_ = true;  // sums start from zero; later chunks add to them
 };
 
