@@ -1,7 +1,11 @@
-# `make demo` and `make test` do all set-up from a bare clone: Python 3.11 or newer and a package index are all they need.
+# `make demo` and `make test` do all set-up from a bare clone: Python 3.11 or newer with its headers, a C++ compiler and a package
+# index are all they need.
 
 PYTHON ?= python3
 PIP = -m pip --disable-pip-version-check install --quiet
+# What an installation is made of. The layers on JAX and PyTorch don't use the native core: there it isn't compiled.
+INSTALLED = pyproject.toml CMakeLists.txt tools/build_backend.py $(wildcard native/*.* native/*/*.*)
+PURE = --config-settings=wheel.cmake=false
 # The version whose plain wheel for the CPU is the one tested; a bare `torch` brings gigabytes of GPU libraries on some systems.
 TORCH ?= torch==2.13.0
 # On JAX the tests spend their time compiling each shape once; optimising that code would double it.
@@ -26,24 +30,25 @@ backends: .venv-jax/test .venv-torch/test
 	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py
 
-.venv/demo: pyproject.toml
+.venv/demo: $(INSTALLED)
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP) --editable '.[tensorflow]'
 	touch $@
 
-.venv/test: .venv/demo
+.venv/test: $(INSTALLED)
+	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP) --editable '.[tensorflow,test]'
-	touch $@
+	touch .venv/demo $@
 
 .venv-jax/test: pyproject.toml
 	$(PYTHON) -m venv .venv-jax
-	.venv-jax/bin/python $(PIP) --editable '.[jax,test-backend]'
+	.venv-jax/bin/python $(PIP) $(PURE) --editable '.[jax,test-backend]'
 	touch $@
 
 .venv-torch/test: pyproject.toml
 	$(PYTHON) -m venv .venv-torch
 	.venv-torch/bin/python $(PIP) '$(TORCH)'
-	.venv-torch/bin/python $(PIP) --editable '.[torch,test-backend]'
+	.venv-torch/bin/python $(PIP) $(PURE) --editable '.[torch,test-backend]'
 	touch $@
 
 # The recorded figures: the published Fashion-MNIST ($$ATROUS_DATA/fashion-mnist), and what each choice buys; half an hour.
@@ -52,4 +57,4 @@ prove: .venv/demo
 	.venv/bin/python benchmarks/what_each_choice_buys.py
 
 clean:
-	rm -rf .venv .venv-jax .venv-torch
+	rm -rf .venv .venv-jax .venv-torch build

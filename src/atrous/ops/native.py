@@ -51,7 +51,7 @@ def why_not() -> str | None:
 
 
 def library_path() -> Path:
-    """Where the library of TensorFlow's operations lies: beside the core, which in an editable install is not where this file is.
+    """Where the library of TensorFlow's operations lies: beside the core, and not beside this file in an editable install.
 
     Raises:
         ImportError: The native core is not there.
@@ -74,7 +74,9 @@ def _obstacle() -> str | None:
     try:
         core()
     except ModuleNotFoundError:
-        return "the native core is not installed: there was no working C++ compiler when atrous was installed"
+        return (
+            "the native core is not installed: `pip install` compiles it where there is a C++17 compiler, see `pip install -v`"
+        )
     except ImportError as error:
         return f"the native core is installed but does not load: {error}"
     return None
