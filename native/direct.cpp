@@ -19,7 +19,7 @@ constexpr int64_t kSlab = 128 * 1024;  // floats of packed weights: half of a se
 constexpr int64_t kCopy = 256;         // floats of a copied position: 14 of them stay in the first-level cache
 constexpr int64_t kLeastBlock = 16;    // input channels
 constexpr int64_t kPitchAlias = 512;   // floats: positions a multiple of this apart fall into the same cache sets
-constexpr int64_t kPanel = 128 * 1024;  // floats of the input copied for a slab
+constexpr int64_t kPanel = 256 * 1024;  // floats of the input copied for a slab
 
 // How the work is cut. Depends on the plan alone, never on the thread.
 struct Cut {

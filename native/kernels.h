@@ -23,6 +23,30 @@ struct Tile {
   bool accumulate;     // … or what c holds already
 };
 
+// Positions × channels, each channel by itself:
+//     c[m·c_row + n] = start[n] + Σ over runs t of a[a_offset[t] + m·a_row + n] · b[b_offset[t]·b_pitch + n]
+struct ChannelTile {
+  const float *a, *b;
+  const int64_t *a_offset, *b_offset;
+  int64_t runs;
+  int64_t a_row, b_pitch, c_row;
+  int64_t rows;     // at most `Kernels::channel_rows`
+  int64_t columns;  // any number
+  float *c;
+  const float *start;  // may be NULL: zeros
+};
+
+// Its kernel gradient: for every run t,
+//     c[c_offset[t]·columns + n] += Σ over rows m of a[a_offset[t] + m·a_row + n] · b[m·b_row + n]
+struct ChannelProducts {
+  const float *a, *b;
+  const int64_t *a_offset, *c_offset;
+  int64_t runs;
+  int64_t a_row, b_row;
+  int64_t rows, columns;
+  float *c;
+};
+
 typedef void (*TileFunction)(const Tile &tile);
 
 enum { kMostRows = 14 };
@@ -35,6 +59,9 @@ struct Kernels {
   // [rows - 1][0] for up to one vector of columns, [1] for two.
   TileFunction tile[kMostRows][2];       // a_step is 1: rows are positions
   TileFunction tile_outer[kMostRows][2]; // a_row is 1: rows are channels
+  int channel_rows;  // most rows of a ChannelTile
+  void (*channels)(const ChannelTile &tile);
+  void (*channel_products)(const ChannelProducts &products);
   // Rows of `columns` floats, followed by zeros up to to_pitch, which is at most one vector more.
   void (*copy)(const float *from, int64_t from_pitch, int64_t rows, int64_t columns, float *to, int64_t to_pitch);
   // to[j][i] = from[i][j] for i below `columns`, j below `rows`; the rest of each row of `to` up to to_pitch is zero.

@@ -4,4 +4,6 @@
 #define LANES 16
 #define ROWS 14
 #define OPAQUE "+v"
+#define CHANNEL_ROWS 6
+#define CHANNEL_VECTORS 4
 #include "kernels.inc"

@@ -8,4 +8,6 @@
 #else
 #define OPAQUE "+w"
 #endif
+#define CHANNEL_ROWS 3
+#define CHANNEL_VECTORS 4
 #include "kernels.inc"
