@@ -12,7 +12,7 @@ import keras
 from atrous.spec import ConvSpec
 
 Tensor = Any
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = ("tensorflow", "jax", "torch", "numpy")
 
 
 def conv(x: Tensor, kernel: Tensor, spec: ConvSpec, data_format: str = "channels_last") -> Tensor:
