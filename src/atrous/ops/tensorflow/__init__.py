@@ -12,7 +12,10 @@ from typing import Any
 import tensorflow as tf
 
 from atrous.ops.tensorflow import depthwise, gradients
+from atrous.ops.tensorflow import fused as fused
+from atrous.ops.tensorflow import native_gradients as native_gradients
 from atrous.ops.tensorflow.geometry import Geometry, pad_or_crop, space, trim, without_idle_taps
+from atrous.ops.tensorflow.layout import channels_last, restore
 from atrous.spec import ConvSpec, Pads, TransposedAxis, same_pads
 
 Tensor = Any
@@ -21,19 +24,19 @@ LAYOUTS = {1: "NWC", 2: "NHWC", 3: "NDHWC"}
 
 def conv(x: Tensor, kernel: Tensor, spec: ConvSpec, data_format: str) -> Tensor:
     """See `atrous.ops.conv`."""
-    x, kernel = _channels_last(x, data_format), tf.convert_to_tensor(kernel)  # a variable is read once
+    x, kernel = channels_last(x, data_format), tf.convert_to_tensor(kernel)  # a variable is read once
     known = spec.output_size(x.shape[1:-1])
     if max(spec.dilation_rate) == 1 and spec.groups == 1:
         y = _undilated(x, kernel, spec)
     else:
         padded, pads = _resolve_pads(x, spec)
         y = _conv(*without_idle_taps(padded, kernel, Geometry(spec.strides, spec.dilation_rate, pads, spec.groups)))
-    return _restore(_with_shape(y, (x.shape[0], *known, kernel.shape[-1])), data_format)
+    return restore(_with_shape(y, (x.shape[0], *known, kernel.shape[-1])), data_format)
 
 
 def conv_transpose(x: Tensor, kernel: Tensor, spec: ConvSpec, output_padding: Sequence[int] | None, data_format: str) -> Tensor:
     """See `atrous.ops.conv_transpose`."""
-    x, kernel = _channels_last(x, data_format), tf.convert_to_tensor(kernel)
+    x, kernel = channels_last(x, data_format), tf.convert_to_tensor(kernel)
     axes = spec.transposed(output_padding)
     if max(spec.dilation_rate) == 1:
         y = _undilated_transpose(
@@ -42,7 +45,7 @@ def conv_transpose(x: Tensor, kernel: Tensor, spec: ConvSpec, output_padding: Se
     else:
         y = _dilated_transpose(x, kernel, spec, axes)
     known = [axis.output_size(n) for axis, n in zip(axes, x.shape[1:-1], strict=True)]
-    return _restore(_with_shape(y, (x.shape[0], *known, kernel.shape[-2])), data_format)
+    return restore(_with_shape(y, (x.shape[0], *known, kernel.shape[-2])), data_format)
 
 
 def _undilated(x: Tensor, kernel: Tensor, spec: ConvSpec) -> Tensor:
@@ -109,15 +112,3 @@ def _with_shape(y: Tensor, shape: tuple[int | None, ...]) -> Tensor:
         return tf.reshape(y, shape)
     y.set_shape(shape)
     return y
-
-
-def _channels_last(x: Tensor, data_format: str) -> Tensor:
-    if data_format == "channels_last":
-        return x
-    return tf.transpose(x, [0, *range(2, len(x.shape)), 1])
-
-
-def _restore(y: Tensor, data_format: str) -> Tensor:
-    if data_format == "channels_last":
-        return y
-    return tf.transpose(y, [0, len(y.shape) - 1, *range(1, len(y.shape) - 1)])
