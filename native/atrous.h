@@ -54,7 +54,7 @@ typedef enum atrous_status {
   ATROUS_BAD_RANK,      /* rank is not 1, 2 or 3 */
   ATROUS_BAD_SIZE,      /* a size, stride, rate, kernel size or group count is below its least value */
   ATROUS_BAD_GROUPS,    /* groups doesn't divide channels and filters */
-  ATROUS_TOO_LARGE,     /* a number is 2^31 or more, or a buffer would have 2^60 elements or more */
+  ATROUS_TOO_LARGE,     /* a number is 2^31 or more, or a buffer would have 2^60 elements or more, were its zero sizes one */
   ATROUS_BAD_POINTER,   /* a buffer that has elements is NULL, or the workspace is */
   ATROUS_OVERLAP,       /* the result shares memory with an operand or with the workspace */
   ATROUS_BAD_DIRECTION, /* the direction is none of `atrous_direction` */

@@ -16,14 +16,20 @@ constexpr int64_t kLargestNumber = (int64_t{1} << 31) - 1;
 constexpr int64_t kLargestBuffer = int64_t{1} << 60;
 constexpr size_t kLeastWorkspace = 64;
 
-// Multiplies sizes; below zero where the product passes the largest buffer.
 int64_t elements(int64_t first, int64_t last, const int64_t *sizes, int rank) {
-  int64_t product = first;
-  for (int a = 0; a <= rank; ++a) {
-    const int64_t size = a < rank ? sizes[a] : last;
-    if (product < 0 || __builtin_mul_overflow(product, size, &product) || product > kLargestBuffer) return -1;
-  }
+  int64_t product = first * last;
+  for (int a = 0; a < rank; ++a) product *= sizes[a];
   return product;
+}
+
+// Whether no product of some of the sizes can overflow: a size of zero counts as one.
+bool fits(int64_t first, int64_t last, const int64_t *sizes, int rank) {
+  int64_t product = std::max<int64_t>(first, 1);
+  for (int a = 0; a <= rank; ++a) {
+    const int64_t size = std::max<int64_t>(a < rank ? sizes[a] : last, 1);
+    if (__builtin_mul_overflow(product, size, &product) || product >= kLargestBuffer) return false;
+  }
+  return true;
 }
 
 atrous_status check(const atrous_conv &c) {
@@ -32,14 +38,14 @@ atrous_status check(const atrous_conv &c) {
   int64_t largest = std::max({c.batch, c.channels, c.filters, c.groups});
   for (int a = 0; a < c.rank; ++a) {
     small |= c.input[a] < 0 || c.output[a] < 0 || c.kernel[a] < 1 || c.strides[a] < 1 || c.rates[a] < 1;
-    largest = std::max({largest, c.input[a], c.output[a], c.kernel[a], c.strides[a], c.rates[a], c.before[a], -(c.before[a] + 1)});
+    largest = std::max({largest, c.input[a], c.output[a], c.kernel[a], c.strides[a], c.rates[a], c.before[a], ~c.before[a]});
   }
   if (small) return ATROUS_BAD_SIZE;
   if (largest > kLargestNumber) return ATROUS_TOO_LARGE;
   if (c.channels % c.groups || c.filters % c.groups) return ATROUS_BAD_GROUPS;
-  const bool fits = elements(c.batch, c.channels, c.input, c.rank) >= 0 && elements(c.batch, c.filters, c.output, c.rank) >= 0 &&
-                    elements(c.channels / c.groups, c.filters, c.kernel, c.rank) >= 0;
-  return fits ? ATROUS_OK : ATROUS_TOO_LARGE;
+  const bool all = fits(c.batch, c.channels, c.input, c.rank) && fits(c.batch, c.filters, c.output, c.rank) &&
+                   fits(c.channels / c.groups, c.filters, c.kernel, c.rank);
+  return all ? ATROUS_OK : ATROUS_TOO_LARGE;
 }
 
 double macs(const atrous_conv &conv, bool dense) {
@@ -121,7 +127,7 @@ atrous_status atrous_run(const atrous_plan *plan, const float *first, const floa
   if (!plan) return ATROUS_BAD_POINTER;
   const int direction = plan->direction, algorithm = plan->algorithm;
   if (direction < 0 || direction > ATROUS_KERNEL_GRADIENT || algorithm < 0 || algorithm >= kAlgorithmCount || !plan->workspace ||
-      !atrous_isa_supported(plan->isa))
+      plan->conv.rank < 1 || plan->conv.rank > ATROUS_MAX_RANK || plan->threads < 1 || !atrous_isa_supported(plan->isa))
     return ATROUS_BAD_PLAN;
   const atrous_conv &conv = plan->conv;
   const int64_t x = input_elements(conv), w = kernel_elements(conv), y = output_elements(conv);

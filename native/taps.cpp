@@ -1,6 +1,7 @@
 #include "taps.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace atrous {
 namespace {
@@ -89,7 +90,7 @@ atrous_conv folded(const atrous_conv &conv) {
   for (int a = f.rank - 1; a > 0; --a) {
     const int64_t n = f.input[a];  // position i, j becomes i·n + j: exact for every stride where n is 1
     if (!only_carries(f, a) || (f.strides[a - 1] != 1 && n != 1)) continue;
-    if (static_cast<double>(f.rates[a - 1]) * f.kernel[a - 1] * n > kFarthest) continue;
+    if ((static_cast<double>(f.rates[a - 1]) * f.kernel[a - 1] + std::abs(f.before[a - 1])) * n > kFarthest) continue;
     for (auto *values : {f.input, f.output, f.rates, f.before}) values[a - 1] *= n;
     remove_axis(&f, a);
   }

@@ -40,8 +40,8 @@ int quota() {
 
 int default_threads() {
   if (const char *text = std::getenv("ATROUS_NUM_THREADS")) {
-    const int number = std::atoi(text);
-    if (number > 0) return std::min(number, kMaxThreads);
+    const long number = std::strtol(text, nullptr, 10);
+    if (number > 0) return static_cast<int>(std::min<long>(number, kMaxThreads));
   }
   int count = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)
@@ -50,6 +50,15 @@ int default_threads() {
 #endif
   if (const int limit = quota()) count = std::min(count, limit);
   return std::clamp(count, 1, kMaxThreads);
+}
+
+// A moment's wait; after some microseconds of them the processor goes to another thread, which may be the one waited for.
+void wait_a_moment(int spin) {
+  if (spin >= kSpins) sched_yield();
+#if defined(__x86_64__)
+  else
+    __builtin_ia32_pause();
+#endif
 }
 
 // A loop that is being worked on. Lives on the caller's stack.
@@ -98,11 +107,7 @@ void Pool::serve() {
   is_inside = true;
   uint64_t seen = 0;
   for (;;) {
-    for (int spin = 0; spin < kSpins && round.load(std::memory_order_acquire) == seen; ++spin) {
-#if defined(__x86_64__)
-      __builtin_ia32_pause();
-#endif
-    }
+    for (int spin = 0; spin < kSpins && round.load(std::memory_order_acquire) == seen; ++spin) wait_a_moment(spin);
     Loop *mine = nullptr;
     int slot = 0;
     {
@@ -125,14 +130,14 @@ void Pool::serve() {
 // In the child of a fork no worker is left and a lock may be held for ever: it starts with a new pool. The old one is not freed:
 // the parent's workers refer to nothing in the child, and its locks can't be destroyed while held.
 void make_pool() {
-  pool = new Pool;
+  pool = new (std::nothrow) Pool;
   pthread_atfork(nullptr, nullptr, [] { pool = new (std::nothrow) Pool; });
 }
 
 }  // namespace
 
 void parallel_for(int64_t tasks, int threads, void (*task)(void *, int64_t, int), void *context) {
-  const int workers = static_cast<int>(std::min<int64_t>(threads, tasks)) - 1;
+  const int workers = static_cast<int>(std::min<int64_t>(std::min(threads, kMaxThreads), tasks)) - 1;
   if (workers > 0 && !is_inside) {
     std::call_once(once, make_pool);
     if (pool && pool->busy.try_lock()) {
@@ -155,11 +160,7 @@ void parallel_for(int64_t tasks, int threads, void (*task)(void *, int64_t, int)
         pool->loop = nullptr;
         pool->wanted = 0;
       }
-      while (pool->inside.load(std::memory_order_acquire)) {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
-      }
+      for (int spin = 0; pool->inside.load(std::memory_order_acquire); spin = std::min(spin + 1, kSpins)) wait_a_moment(spin);
       return;
     }
   }
@@ -170,8 +171,10 @@ void parallel_for(int64_t tasks, int threads, void (*task)(void *, int64_t, int)
 
 int32_t atrous_threads(void) {
   const int set = atrous::requested.load();
-  static const int usual = atrous::default_threads();
-  return set > 0 ? set : usual;
+  if (set > 0) return set;
+  static std::atomic<int> usual{0};  // found twice by two first callers, rather than a lock that a fork could leave held
+  if (!usual.load()) usual.store(atrous::default_threads());
+  return usual.load();
 }
 
 void atrous_set_threads(int32_t threads) {

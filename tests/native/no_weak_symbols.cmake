@@ -1,0 +1,16 @@
+# Files under native/isa/ may define no symbol that the linker merges with another file's (inline functions, templates): it could
+# keep the copy with AVX-512 instructions for all. Run with -DNM=… -DOBJECTS=…; letters are those of `nm`.
+foreach(object IN LISTS OBJECTS)
+  if(NOT object MATCHES "/isa/")
+    continue()
+  endif()
+  execute_process(COMMAND ${NM} -C ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[^\n]* [VvWu] [^\n]*" weak "${symbols}")
+  if(weak)
+    message(SEND_ERROR "${object} defines weak symbols:\n${weak}")
+  endif()
+  list(APPEND seen ${object})
+endforeach()
+if(NOT seen)
+  message(FATAL_ERROR "no object of native/isa/ in: ${OBJECTS}")
+endif()
