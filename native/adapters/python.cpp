@@ -27,27 +27,28 @@ using Operand = nb::ndarray<nb::ro>;
 using Result = nb::ndarray<nb::numpy, float>;
 using Shape = std::vector<int64_t>;
 
-constexpr const char *kDirections[] = {"forward", "input_gradient", "kernel_gradient"};
+constexpr const char* kDirections[] = {"forward", "input_gradient", "kernel_gradient"};
 constexpr std::align_val_t kAlignment{64};
 
 std::string text(nb::handle object) { return nb::cast<std::string>(nb::str(object)); }
 
-[[noreturn]] void refuse(const std::string &message) { throw nb::value_error(message.c_str()); }
+[[noreturn]] void refuse(const std::string& message) { throw nb::value_error(message.c_str()); }
 
 // ---- arguments -------------------------------------------------------------------------------------------------------------
 
-int64_t integer(nb::handle value, const char *name) {
+int64_t integer(nb::handle value, const char* name) {
   int64_t number;
-  if (!nb::try_cast(value, number)) refuse("`" + std::string(name) + "` must be an integer below 2^63. Received: " + text(value) + ".");
+  if (!nb::try_cast(value, number))
+    refuse("`" + std::string(name) + "` must be an integer below 2^63. Received: " + text(value) + ".");
   return number;
 }
 
-int64_t number(const nb::dict &conv, const char *name) {
+int64_t number(const nb::dict& conv, const char* name) {
   if (!conv.contains(name)) refuse("The geometry must have `" + std::string(name) + "`. Received: " + text(conv) + ".");
   return integer(conv[name], name);
 }
 
-void axes(const nb::dict &conv, const char *name, int32_t rank, int64_t *sizes) {
+void axes(const nb::dict& conv, const char* name, int32_t rank, int64_t* sizes) {
   if (!conv.contains(name)) refuse("The geometry must have `" + std::string(name) + "`. Received: " + text(conv) + ".");
   const nb::object value = conv[name];
   if (!nb::isinstance<nb::sequence>(value) || nb::len(value) != static_cast<size_t>(rank))
@@ -55,7 +56,7 @@ void axes(const nb::dict &conv, const char *name, int32_t rank, int64_t *sizes) 
   for (int32_t a = 0; a < rank; ++a) sizes[a] = integer(value[a], name);
 }
 
-atrous_conv geometry(const nb::dict &conv) {
+atrous_conv geometry(const nb::dict& conv) {
   atrous_conv made;
   std::memset(&made, 0, sizeof made);
   const nb::object kernel = conv.contains("kernel") ? nb::object(conv["kernel"]) : nb::object(nb::none());
@@ -75,26 +76,27 @@ atrous_conv geometry(const nb::dict &conv) {
   return made;
 }
 
-atrous_direction direction_of(const std::string &name) {
+atrous_direction direction_of(const std::string& name) {
   for (int i = 0; i < 3; ++i)
     if (name == kDirections[i]) return static_cast<atrous_direction>(i);
   refuse("`direction` must be 'forward', 'input_gradient' or 'kernel_gradient'. Received: direction='" + name + "'.");
 }
 
-int32_t algorithm_of(const std::string &name) {
+int32_t algorithm_of(const std::string& name) {
   std::string known;
-  for (int32_t i = 0; const char *candidate = atrous_algorithm_name(i); ++i) {
+  for (int32_t i = 0; const char* candidate = atrous_algorithm_name(i); ++i) {
     if (name == candidate) return i;
     known += (i ? ", '" : "'") + std::string(candidate) + "'";
   }
   refuse("`algorithm` must be one of " + known + ". Received: algorithm='" + name + "'.");
 }
 
-void check(atrous_status status, const nb::dict &conv) {
-  if (status != ATROUS_OK) refuse("The geometry is not possible: " + std::string(atrous_status_message(status)) + ". Received: " + text(conv) + ".");
+void check(atrous_status status, const nb::dict& conv) {
+  if (status != ATROUS_OK)
+    refuse("The geometry is not possible: " + std::string(atrous_status_message(status)) + ". Received: " + text(conv) + ".");
 }
 
-atrous_plan planned(const std::string &direction, const nb::dict &conv, const std::optional<std::string> &algorithm) {
+atrous_plan planned(const std::string& direction, const nb::dict& conv, const std::optional<std::string>& algorithm) {
   const atrous_conv geometry_of_it = geometry(conv);
   const atrous_direction way = direction_of(direction);
   atrous_plan plan;
@@ -106,27 +108,27 @@ atrous_plan planned(const std::string &direction, const nb::dict &conv, const st
 
 // ---- arrays ----------------------------------------------------------------------------------------------------------------
 
-Shape data_shape(const atrous_conv &conv, const int64_t *space, int64_t channels) {
+Shape data_shape(const atrous_conv& conv, const int64_t* space, int64_t channels) {
   Shape shape{conv.batch};
   shape.insert(shape.end(), space, space + conv.rank);
   shape.push_back(channels);
   return shape;
 }
 
-Shape kernel_shape(const atrous_conv &conv) {
+Shape kernel_shape(const atrous_conv& conv) {
   Shape shape(conv.kernel, conv.kernel + conv.rank);
   shape.push_back(conv.channels / conv.groups);
   shape.push_back(conv.filters);
   return shape;
 }
 
-std::string written(const Shape &shape) {
+std::string written(const Shape& shape) {
   std::string out = "(";
   for (size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
   return out + (shape.size() == 1 ? ",)" : ")");
 }
 
-bool contiguous(const Operand &array) {
+bool contiguous(const Operand& array) {
   int64_t step = 1;
   for (size_t i = array.ndim(); i-- > 0;) {
     if (array.shape(i) != 1 && array.stride(i) != step) return false;
@@ -136,7 +138,7 @@ bool contiguous(const Operand &array) {
 }
 
 // The array that `object` is. It must live as long as its data are used.
-Operand operand(nb::handle object, const char *name, const Shape &shape) {
+Operand operand(nb::handle object, const char* name, const Shape& shape) {
   Operand array;
   const std::string subject = "`" + std::string(name) + "` must be ";
   if (!nb::try_cast(object, array) || array.device_type() != nb::device::cpu::value || array.dtype() != nb::dtype<float>()) {
@@ -147,23 +149,24 @@ Operand operand(nb::handle object, const char *name, const Shape &shape) {
   if (received != shape) refuse(subject + "of shape " + written(shape) + ". Received: " + written(received) + ".");
   bool empty = false;
   for (const int64_t size : shape) empty |= size == 0;
-  if (!empty && !contiguous(array)) refuse(subject + "contiguous, row by row. Received: other strides; use numpy.ascontiguousarray.");
+  if (!empty && !contiguous(array))
+    refuse(subject + "contiguous, row by row. Received: other strides; use numpy.ascontiguousarray.");
   if (reinterpret_cast<uintptr_t>(array.data()) % alignof(float))
     refuse(subject + "aligned to a float. Received: an address between two floats; use a copy.");
   return array;
 }
 
-Result allocate(const Shape &shape) {
+Result allocate(const Shape& shape) {
   size_t elements = 1;
   std::vector<size_t> sizes;
   for (const int64_t size : shape) {
     elements *= static_cast<size_t>(size);
     sizes.push_back(static_cast<size_t>(size));
   }
-  void *data = ::operator new(elements * sizeof(float), kAlignment);
+  void* data = ::operator new(elements * sizeof(float), kAlignment);
   try {
-    const nb::capsule owner(data, [](void *memory) noexcept { ::operator delete(memory, kAlignment); });
-    return Result(static_cast<float *>(data), sizes.size(), sizes.data(), owner);
+    const nb::capsule owner(data, [](void* memory) noexcept { ::operator delete(memory, kAlignment); });
+    return Result(static_cast<float*>(data), sizes.size(), sizes.data(), owner);
   } catch (...) {
     ::operator delete(data, kAlignment);
     throw;
@@ -172,7 +175,7 @@ Result allocate(const Shape &shape) {
 
 // ---- the module ------------------------------------------------------------------------------------------------------------
 
-nb::dict plan(const std::string &direction, const nb::dict &conv, const std::optional<std::string> &algorithm) {
+nb::dict plan(const std::string& direction, const nb::dict& conv, const std::optional<std::string>& algorithm) {
   const atrous_plan made = planned(direction, conv, algorithm);
   nb::dict out;
   out["algorithm"] = atrous_algorithm_name(made.algorithm);
@@ -185,8 +188,8 @@ nb::dict plan(const std::string &direction, const nb::dict &conv, const std::opt
   return out;
 }
 
-Result run(const std::string &direction, nb::object first, nb::object second, nb::object bias, const nb::dict &conv,
-           const std::optional<std::string> &algorithm) {
+Result run(const std::string& direction, nb::object first, nb::object second, nb::object bias, const nb::dict& conv,
+           const std::optional<std::string>& algorithm) {
   const atrous_plan made = planned(direction, conv, algorithm);
   const atrous_conv given = geometry(conv);  // a plan may have folded axes
   const Shape x = data_shape(given, given.input, given.channels), y = data_shape(given, given.output, given.filters);
@@ -202,8 +205,8 @@ Result run(const std::string &direction, nb::object first, nb::object second, nb
   atrous_status status;
   {
     const nb::gil_scoped_release release;
-    status = atrous_run(&made, static_cast<const float *>(a.data()), static_cast<const float *>(b.data()),
-                        c ? static_cast<const float *>(c->data()) : nullptr, result.data(), workspace.get());
+    status = atrous_run(&made, static_cast<const float*>(a.data()), static_cast<const float*>(b.data()),
+                        c ? static_cast<const float*>(c->data()) : nullptr, result.data(), workspace.get());
   }
   check(status, conv);
   return result;
@@ -216,36 +219,41 @@ std::vector<std::string> isas() {
   return names;
 }
 
-void set_isa(const std::string &name) {
+void set_isa(const std::string& name) {
   for (int32_t i = 0; i < atrous_isa_count(); ++i)
     if (name == atrous_isa_name(i) && atrous_set_isa(i) == ATROUS_OK) return;
   std::string known;
-  for (const std::string &isa : isas()) known += (known.empty() ? "'" : ", '") + isa + "'";
+  for (const std::string& isa : isas()) known += (known.empty() ? "'" : ", '") + isa + "'";
   refuse("`name` must be an instruction set of this processor: " + known + ". Received: name='" + name + "'.");
 }
 
 std::vector<std::string> algorithms() {
   std::vector<std::string> names;
-  for (int32_t i = 0; const char *name = atrous_algorithm_name(i); ++i) names.push_back(name);
+  for (int32_t i = 0; const char* name = atrous_algorithm_name(i); ++i) names.push_back(name);
   return names;
 }
 
 }  // namespace
 
 NB_MODULE(_native, module) {
-  module.doc() = "The native core: dilated convolution and its gradients on arrays of float32. `native/atrous.h` is the manual.";
+  module.doc() =
+      "The native core: dilated convolution and its gradients on arrays of float32. `native/atrous.h` is the manual.";
   module.def("plan", &plan, nb::arg("direction"), nb::arg("conv"), nb::arg("algorithm") = nb::none(),
              "How `run` would compute a geometry.");
-  module.def("run", &run, nb::arg("direction"), nb::arg("first"), nb::arg("second"), nb::arg("bias").none(), nb::arg("conv"),
-             nb::arg("algorithm") = nb::none(), "Computes; the operands in the order of `atrous_direction`, the result a new array.");
+  module.def("run", &run, nb::arg("direction"), nb::arg("first").none(), nb::arg("second").none(), nb::arg("bias").none(),
+             nb::arg("conv"), nb::arg("algorithm") = nb::none(),
+             "Computes; the operands in the order of `atrous_direction`, the result a new array.");
   module.def("algorithms", &algorithms, "Names for `algorithm`.");
   module.def("threads", &atrous_threads, "Threads that the pool of this process has.");
   module.def("set_threads", &atrous_set_threads, nb::arg("threads"), "Sets their number; below 1, back to the default.");
   module.def("isa", [] { return std::string(atrous_isa_name(atrous_isa())); }, "The instruction set in use.");
   module.def("isas", &isas, "The instruction sets compiled in that this processor has.");
   module.def("set_isa", &set_isa, nb::arg("name"), "Uses another instruction set; for tests.");
-  module.def("peak", [] {
-    const nb::gil_scoped_release release;
-    return atrous_peak();
-  }, "Multiply-adds a second that one core can do, measured now.");
+  module.def(
+      "peak",
+      [] {
+        const nb::gil_scoped_release release;
+        return atrous_peak();
+      },
+      "Multiply-adds a second that one core can do, measured now.");
 }
