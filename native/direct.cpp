@@ -279,10 +279,22 @@ class Task {
       for (int64_t t = first; t < last; ++t) {
         const int64_t begin = length * t / per_line, count = length * (t + 1) / per_line - begin;
         tile.a = read + begin * tile.a_row;
+        look_ahead(&tile, count);
         for (int64_t m = 0; m < count; ++m) rows[m] = write + (begin + m) * write_pitch();
         run_columns(tile, count);
       }
     }
+  }
+
+  // While a tile is computed, the next one's data are brought near, a little at every step: the hardware's own prefetch ends with
+  // each page, and asking for all of it at once would stall. Only where positions lie close, and are read for the first time.
+  void look_ahead(Tile *tile, int64_t count) const {
+    tile->ahead = reinterpret_cast<const char *>(tile->a);
+    tile->ahead_step = 0;
+    if (!slab_.first || !runs_ || cut_.panel || slab_.channels != tile->a_row) return;
+    tile->ahead = reinterpret_cast<const char *>(tile->a + scratch_.a_offset[runs_ - 1] + count * tile->a_row);
+    const int64_t steps = runs_ * slab_.channels * ((slab_.columns + slab_.width - 1) / slab_.width);
+    tile->ahead_step = count * tile->a_row * static_cast<int64_t>(sizeof(float)) / steps;
   }
 
   // Tiles [from, to) of a box, each of any positions: their data are copied side by side first.
@@ -332,6 +344,7 @@ class Task {
     tile.b = scratch_.weights;
     tile.b_step = slab_.width;
     for (int64_t column = 0; column < slab_.columns; column += slab_.width, tile.b += block_pitch()) {
+      tile.ahead += column ? tile.ahead_step * tile.runs * tile.length : 0;
       tile.column = slab_.column + column;
       tile.columns = std::min(slab_.width, slab_.columns - column);
       tile.start = map_.bias ? map_.bias + tile.column : nullptr;

@@ -21,6 +21,8 @@ struct Tile {
   int64_t columns;     // to be written, at most `Kernels::columns`
   const float *start;  // what the sums start from: a row that holds for all, NULL for zeros …
   bool accumulate;     // … or what c holds already
+  const char *ahead;   // memory that the next tile will read: brought near, ahead_step bytes a step. Any address will do
+  int64_t ahead_step;
 };
 
 // Positions × channels, each channel by itself:
