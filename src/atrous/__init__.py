@@ -9,25 +9,42 @@ from typing import TYPE_CHECKING, Any
 from atrous._backend import prepare
 
 if TYPE_CHECKING:
-    from atrous import data, field, layers, models, ops, plots, recipes, report, spec
+    from atrous import data, field, layers, models, ops, plots, recipes, report, spec, surgery
+    from atrous.ops.native import portable
+    from atrous.surgery import accelerate, explain, export, to_keras
     from atrous.workflow import evaluate, predict, train
 
-MODULES = ("data", "field", "layers", "models", "ops", "plots", "recipes", "report", "spec")
-FUNCTIONS = {"evaluate": "atrous.workflow", "predict": "atrous.workflow", "train": "atrous.workflow"}
+MODULES = ("data", "field", "layers", "models", "ops", "plots", "recipes", "report", "spec", "surgery")
+FUNCTIONS = {
+    "accelerate": "atrous.surgery",
+    "evaluate": "atrous.workflow",
+    "explain": "atrous.surgery",
+    "export": "atrous.surgery",
+    "portable": "atrous.ops.native",
+    "predict": "atrous.workflow",
+    "to_keras": "atrous.surgery",
+    "train": "atrous.workflow",
+}
 
 __version__ = "0.1.0"
 __all__ = [
+    "accelerate",
     "data",
     "evaluate",
+    "explain",
+    "export",
     "field",
     "layers",
     "models",
     "ops",
     "plots",
+    "portable",
     "predict",
     "recipes",
     "report",
     "spec",
+    "surgery",
+    "to_keras",
     "train",
 ]
 
