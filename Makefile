@@ -11,12 +11,12 @@ TORCH ?= torch==2.13.0
 # On JAX the tests spend their time compiling each shape once; optimising that code would double it.
 FAST_COMPILATION = --xla_backend_optimization_level=0
 
-.PHONY: demo test check backends prove clean
+.PHONY: demo test check native fuzz backends prove clean
 
 demo: .venv/demo
 	.venv/bin/atrous train
 
-test: check backends
+test: check native backends
 	.venv/bin/python -m pytest -n 2
 
 # Format, lint, types.
@@ -24,6 +24,22 @@ check: .venv/test
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
+
+# The core: as it is, then with addresses and arithmetic checked, then with threads checked. A program for each lies in build/native/.
+BUILD_CORE = PATH="$(CURDIR)/.venv/bin:$$PATH"; \
+	cmake --log-level=NOTICE -S . -B build/native/$$kind -G Ninja -DATROUS_TESTS=ON -DATROUS_SANITIZE=$${kind\#plain} && \
+	cmake --build build/native/$$kind --target fuzz special
+
+native: .venv/test
+	for kind in plain address thread; do \
+		$(BUILD_CORE) && ctest --test-dir build/native/$$kind --parallel 2 --output-on-failure || exit; \
+	done
+
+# Random convolutions against the definition: CASES of them, from SEED on.
+CASES ?= 20000
+SEED ?= $(shell date +%s)
+fuzz: .venv/test
+	kind=plain; $(BUILD_CORE) && build/native/plain/tests/native/fuzz $(CASES) $(SEED)
 
 # The layers on the other backends, each in an environment of its own. Keras's NumPy backend, which takes JAX for what it lacks,
 # neither trains nor keeps float64.
