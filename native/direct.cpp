@@ -217,7 +217,7 @@ class Task {
       if (map_.column == 1)
         pack_rows(to, from + column, columns);
       else
-        kernels_.transpose(from + column * map_.column, map_.column, columns, slab_.channels, to, slab_.width);
+        kernels_.transpose(from + column * map_.column, map_.column, columns, slab_.channels, to, slab_.width, slab_.width);
       to += block_pitch();
     }
   }
@@ -387,7 +387,9 @@ double seconds(const atrous_plan &plan) {
   const atrous_conv &conv = plan.conv;
   const int64_t outer = (plan.direction == ATROUS_FORWARD ? conv.filters : conv.channels) / conv.groups;
   const double idle = static_cast<double>(round_up(outer, kIsas[plan.isa]->lanes)) / outer;
-  return plan.valid_macs * idle / (kIsas[plan.isa]->lanes * 3.0e9) + 1e-7 * map_count(plan) * conv.groups;
+  const double outputs = static_cast<double>(plan.direction == ATROUS_FORWARD ? output_elements(conv) : input_elements(conv));
+  const double tiles = outputs / outer / kIsas[plan.isa]->rows * (round_up(outer, kIsas[plan.isa]->columns) / kIsas[plan.isa]->columns);
+  return plan.valid_macs * idle / (kIsas[plan.isa]->lanes * 3.5e9) + tiles * 36e-9 + 1e-7 * map_count(plan) * conv.groups;
 }
 
 size_t workspace(const atrous_plan &plan) { return plan.threads * scratch_bytes(plan, make_cut(plan)) + kLine; }
