@@ -3,7 +3,7 @@
     python tools/stock_path_table.py > docs/stock-path.md
 
 One process for each setting of oneDNN, which TensorFlow reads once, at its start. The cells are those of
-tests/test_stock_path.py, which compares each with the definition.
+tests/operations.py; tests/test_stock_path.py compares each with the definition.
 """
 
 from __future__ import annotations
@@ -33,16 +33,18 @@ def cells() -> dict[str, str]:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     import tensorflow as tf
 
-    from test_stock_path import DTYPES, TABLE, data, forward_and_gradients
+    from atrous.ops import native
+    from operations import DTYPES, TABLE, data, forward_and_gradients
 
     result = {"version": tf.__version__}
-    for name in TABLE:
-        for dtype in DTYPES:
-            forward, all_three = forward_and_gradients(name, "channels_last")
-            x, w = data(name, dtype)
-            y = forward(x, w)
-            result[f"{name} | forward | {dtype}"] = _nodes(tf.function(forward, autograph=False), x, w)
-            result[f"{name} | gradients | {dtype}"] = _nodes(tf.function(all_three, autograph=False), x, w, y)
+    with native.portable():
+        for name in TABLE:
+            for dtype in DTYPES:
+                forward, all_three = forward_and_gradients(name, "channels_last")
+                x, w = data(name, dtype)
+                y = forward(x, w)
+                result[f"{name} | forward | {dtype}"] = _nodes(tf.function(forward, autograph=False), x, w)
+                result[f"{name} | gradients | {dtype}"] = _nodes(tf.function(all_three, autograph=False), x, w, y)
     return result
 
 

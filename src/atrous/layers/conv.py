@@ -21,7 +21,10 @@ class _Conv(Dilated):
     def call(self, inputs: Any) -> Any:
         """Convolves, adds the bias, applies the activation."""
         layer: Any = self
-        return self._finish(self.convolution_op(inputs, layer.kernel))
+        if type(self).convolution_op is _Conv.convolution_op:
+            return self._activate(ops.conv(inputs, layer.kernel, self.spec, layer.data_format, self._bias))
+        y = self.convolution_op(inputs, layer.kernel)  # a subclass convolves in its own way
+        return self._activate(ops.add_bias(y, self._bias, layer.data_format))
 
 
 @register

@@ -15,7 +15,7 @@ class _DepthwiseConv(Dilated):
     def call(self, inputs: Any) -> Any:
         """Convolves each channel, adds the bias, applies the activation."""
         layer: Any = self
-        return self._finish(ops.depthwise_conv(inputs, layer.kernel, self.spec, layer.data_format))
+        return self._activate(ops.depthwise_conv(inputs, layer.kernel, self.spec, layer.data_format, self._bias))
 
     def _output_channels(self, input_shape: Shape) -> int:
         layer: Any = self

@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import keras
-
 from atrous.spec import ConvSpec, parse_integer
 
 Shape = Sequence[int | None]
@@ -90,16 +88,13 @@ class Dilated:
         filters: int = self.filters  # type: ignore[attr-defined]
         return filters
 
-    def _finish(self, outputs: Any) -> Any:
-        """Adds the bias and applies the activation."""
+    @property
+    def _bias(self) -> Any:
         layer: Any = self
-        if layer.use_bias:
-            if self._is_channels_last:
-                outputs = keras.ops.add(outputs, keras.ops.reshape(layer.bias, (1,) * (self.rank + 1) + (-1,)))
-            else:
-                # The bias comes first: of `add(data, bias)`, Keras makes TensorFlow's `bias_add` along the *last* axis wherever
-                # that happens to be as long as the bias (Keras's own layers are wrong there).
-                outputs = keras.ops.add(keras.ops.reshape(layer.bias, (1, -1, *(1,) * self.rank)), outputs)
+        return layer.bias if layer.use_bias else None
+
+    def _activate(self, outputs: Any) -> Any:
+        layer: Any = self
         return outputs if layer.activation is None else layer.activation(outputs)
 
     def _channels(self, shape: Shape) -> int | None:

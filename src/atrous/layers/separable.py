@@ -17,8 +17,10 @@ class _SeparableConv(Dilated):
         """Convolves each channel, mixes the channels, adds the bias, applies the activation."""
         layer: Any = self
         spread = ops.depthwise_conv(inputs, layer.depthwise_kernel, self.spec, layer.data_format)
-        mixed = ops.conv(spread, layer.pointwise_kernel, ConvSpec.parse(self.rank, 1), layer.data_format)
-        return self._finish(mixed)
+        ones = (1,) * self.rank
+        return self._activate(
+            ops.conv(spread, layer.pointwise_kernel, ConvSpec(ones, ones, ones), layer.data_format, self._bias)
+        )
 
 
 @register

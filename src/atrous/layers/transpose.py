@@ -15,7 +15,9 @@ class _ConvTranspose(Dilated):
     def call(self, inputs: Any) -> Any:
         """Spreads each input over the taps, adds the bias, applies the activation."""
         layer: Any = self
-        return self._finish(ops.conv_transpose(inputs, layer.kernel, self.spec, layer.output_padding, layer.data_format))
+        return self._activate(
+            ops.conv_transpose(inputs, layer.kernel, self.spec, layer.output_padding, layer.data_format, self._bias)
+        )
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         """Shape of the output for an input of this shape; unknown lengths stay `None`.

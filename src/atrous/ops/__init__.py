@@ -3,9 +3,9 @@
 import importlib
 from typing import Any
 
-from atrous.ops.convolution import conv, conv_transpose, depthwise_conv, path_of
+from atrous.ops.convolution import add_bias, conv, conv_transpose, depthwise_conv, path_of
 
-__all__ = ["conv", "conv_transpose", "depthwise_conv", "path_of"]
+__all__ = ["add_bias", "conv", "conv_transpose", "depthwise_conv", "path_of"]
 
 
 def __getattr__(name: str) -> Any:

@@ -38,7 +38,7 @@ def conv(x: Tensor, kernel: Tensor, spec: ConvSpec, data_format: str = "channels
         return y
     x, kernel = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(kernel)
     spec.output_size(x.shape[1:-1] if data_format == "channels_last" else x.shape[2:])
-    return _add_bias(backend.conv(x, kernel, spec, data_format), bias, data_format)
+    return add_bias(backend.conv(x, kernel, spec, data_format), bias, data_format)
 
 
 def depthwise_conv(
@@ -93,7 +93,7 @@ def conv_transpose(
     if fused and (y := fused.conv_transpose(x, kernel, bias, spec, output_padding, data_format)) is not None:
         return y
     x, kernel = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(kernel)
-    return _add_bias(backend.conv_transpose(x, kernel, spec, output_padding, data_format), bias, data_format)
+    return add_bias(backend.conv_transpose(x, kernel, spec, output_padding, data_format), bias, data_format)
 
 
 def path_of(spec: ConvSpec, dtype: str = "float32") -> Path:
@@ -112,13 +112,14 @@ def path_of(spec: ConvSpec, dtype: str = "float32") -> Path:
     return Path(False, f"Keras runs on {name}, which has operations of its own")
 
 
-def _add_bias(y: Tensor, bias: Tensor | None, data_format: str) -> Tensor:
+def add_bias(y: Tensor, bias: Tensor | None, data_format: str) -> Tensor:
+    """Adds a bias, (filters,), to the output of a convolution, where there is one."""
     if bias is None:
         return y
     if data_format == "channels_last":
         return keras.ops.add(y, keras.ops.reshape(bias, (1,) * (len(y.shape) - 1) + (-1,)))
-    # The bias comes first: of `add(data, bias)`, Keras makes TensorFlow's `bias_add` along the *last* axis wherever that happens
-    # to be as long as the bias (Keras's own layers are wrong there).
+    # The bias comes first: of `add(data, bias)`, Keras makes TensorFlow's `bias_add` along the *last* axis wherever that
+    # happens to be as long as the bias (Keras's own layers are wrong there).
     return keras.ops.add(keras.ops.reshape(bias, (1, -1, *(1,) * (len(y.shape) - 2))), y)
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from atrous.ops.tensorflow import depthwise, gradients
 from atrous.ops.tensorflow import fused as fused
 from atrous.ops.tensorflow import native_gradients as native_gradients
+from atrous.ops.tensorflow import native_vectorized as native_vectorized
 from atrous.ops.tensorflow.geometry import Geometry, pad_or_crop, space, trim, without_idle_taps
 from atrous.ops.tensorflow.layout import channels_last, restore
 from atrous.spec import ConvSpec, Pads, TransposedAxis, same_pads

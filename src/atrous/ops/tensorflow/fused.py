@@ -14,6 +14,7 @@ from atrous.ops.tensorflow.layout import channels_last, restore
 from atrous.spec import ConvSpec
 
 Tensor = Any
+FLOAT32 = tf.float32
 
 
 def conv(
@@ -21,11 +22,12 @@ def conv(
 ) -> Tensor | None:
     """`atrous.ops.conv` or `depthwise_conv`, and the bias; `None` where the path is not native."""
     x, kernel, bias = _tensor(x), _tensor(kernel), _tensor(bias)
-    if not _path(x, kernel, bias, spec, native.geometry(spec, depthwise)).native:
+    geometry = native.geometry(spec, depthwise)
+    if not _path(x, kernel, bias, spec, geometry).native:
         return None
     x = channels_last(x, data_format)
     try:
-        return restore(native.conv(x, kernel, bias, spec, depthwise), data_format)
+        return restore(native.conv(x, kernel, bias, geometry), data_format)
     except (tf.errors.InvalidArgumentError, ValueError):
         spec.output_size(x.shape[1:-1])  # says more, where this is what is wrong
         raise
@@ -36,23 +38,26 @@ def conv_transpose(
 ) -> Tensor | None:
     """`atrous.ops.conv_transpose`, and the bias; `None` where the path is not native."""
     x, kernel, bias = _tensor(x), _tensor(kernel), _tensor(bias)
-    extra = None if output_padding is None else tuple(output_padding)
-    if not _path(x, kernel, bias, spec, native.transposed_geometry(spec, extra)).native:
+    geometry, axes = native.transposed_geometry(spec, None if output_padding is None else tuple(output_padding))
+    if not _path(x, kernel, bias, spec, geometry).native:
         return None
-    return restore(native.conv_transpose(channels_last(x, data_format), kernel, bias, spec, extra), data_format)
+    return restore(native.conv_transpose(channels_last(x, data_format), kernel, bias, geometry, axes), data_format)
 
 
 def path_of(spec: ConvSpec, dtype: str) -> Path:
     """`atrous.ops.path_of`."""
-    return choose(
-        spec, dtype, surroundings.device(), surroundings.tracing(), native.obstacle() or native.misfit(native.geometry(spec))
-    )
+    return _choose(spec, dtype, native.geometry(spec))
 
 
 def _path(x: Tensor, kernel: Tensor, bias: Tensor | None, spec: ConvSpec, geometry: tuple[int, ...]) -> Path:
-    dtypes = [value.dtype for value in (x, kernel, bias) if value is not None]
-    other = next((dtype for dtype in dtypes if dtype != tf.float32), tf.float32)
-    return choose(spec, other.name, surroundings.device(), surroundings.tracing(), native.obstacle() or native.misfit(geometry))
+    if x.dtype is FLOAT32 and kernel.dtype is FLOAT32 and (bias is None or bias.dtype is FLOAT32):
+        return _choose(spec, "float32", geometry)
+    return _choose(spec, next(v.dtype.name for v in (x, kernel, bias) if v is not None and v.dtype != FLOAT32), geometry)
+
+
+def _choose(spec: ConvSpec, dtype: str, geometry: tuple[int, ...]) -> Path:
+    obstacle = native.obstacle() or native.misfit(geometry)
+    return choose(spec, dtype, surroundings.device(), surroundings.tracing(), obstacle)
 
 
 def _tensor(value: Any) -> Tensor:

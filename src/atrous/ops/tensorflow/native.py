@@ -39,22 +39,21 @@ def obstacle() -> str | None:
     return None
 
 
-def conv(x: Tensor, kernel: Tensor, bias: Tensor | None, spec: ConvSpec, depthwise: bool = False) -> Tensor:
+def conv(x: Tensor, kernel: Tensor, bias: Tensor | None, geometry: tuple[int, ...]) -> Tensor:
     """Convolution of channels-last data.
 
     Args:
         x: Input, (batch, *space, channels), float32.
-        kernel: Weights, (*kernel_size, channels / groups, filters), or (*kernel_size, channels, multiplier) with `depthwise`;
-            tensor or `tf.Variable`.
+        kernel: Weights, (*kernel_size, channels / groups, filters), or (*kernel_size, channels, multiplier) if the geometry is
+            depthwise; tensor or `tf.Variable`.
         bias: One for each filter, or none.
-        spec: Geometry.
-        depthwise: Whether each channel is convolved by itself; the groups are not looked at then.
+        geometry: By `geometry`.
     """
-    return library().atrous_conv(x, kernel, no_bias() if bias is None else bias, _constant(geometry(spec, depthwise)))
+    return library().atrous_conv(x, kernel, no_bias() if bias is None else bias, _constant(geometry))
 
 
 def conv_transpose(
-    x: Tensor, kernel: Tensor, bias: Tensor | None, spec: ConvSpec, output_padding: tuple[int, ...] | None
+    x: Tensor, kernel: Tensor, bias: Tensor | None, geometry: tuple[int, ...], axes: Sequence[TransposedAxis]
 ) -> Tensor:
     """Transposed convolution of channels-last data.
 
@@ -62,33 +61,41 @@ def conv_transpose(
         x: Input, (batch, *space, channels), float32.
         kernel: Weights, (*kernel_size, filters, channels); tensor or `tf.Variable`.
         bias: One for each filter, or none.
-        spec: Geometry of the convolution that this is the input gradient of.
-        output_padding: Extra length behind each axis; `None` takes Keras's default.
+        geometry: By `transposed_geometry`.
+        axes: By `transposed_geometry`.
     """
-    numbers, axes = transposed_geometry(spec, output_padding), spec.transposed(output_padding)
-    return library().atrous_input_gradient(x, kernel, no_bias() if bias is None else bias, _constant(numbers), _like(x, axes))
+    bias = no_bias() if bias is None else bias
+    return library().atrous_input_gradient(x, kernel, bias, _constant(geometry), _like(x, axes))
 
 
 @functools.lru_cache(maxsize=1024)
 def geometry(spec: ConvSpec, depthwise: bool = False) -> tuple[int, ...]:
-    """The shape that tells the operations the geometry."""
-    pads: list[tuple[int, int] | None] = [None] * spec.rank
+    """The shape that tells the operations the geometry.
+
+    Args:
+        spec: Geometry.
+        depthwise: Whether each channel is convolved by itself; the groups are not looked at then.
+    """
+    pads: Sequence[tuple[int, int] | None] = [None] * spec.rank
     if spec.padding != "same":
-        pads = list(spec.pads((None,) * spec.rank))
+        pads = spec.pads((None,) * spec.rank)
     return _shape(0 if depthwise else spec.groups, spec.strides, spec.dilation_rate, pads)
 
 
 @functools.lru_cache(maxsize=1024)
-def transposed_geometry(spec: ConvSpec, output_padding: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The same of the convolution that a transposed one is the input gradient of.
+def transposed_geometry(
+    spec: ConvSpec, output_padding: tuple[int, ...] | None
+) -> tuple[tuple[int, ...], tuple[TransposedAxis, ...]]:
+    """The same of the convolution that a transposed one is the input gradient of, and the axes of that.
 
-    That has as many zeros behind as make its output exactly as long as x; negative: the last inputs meet no tap.
+    It has as many zeros behind as make its output exactly as long as x; negative: the last inputs meet no tap.
     """
+    axes = spec.transposed(output_padding)
     pads = [
         (axis.before, span - axis.stride - axis.growth - axis.before)
-        for axis, span in zip(spec.transposed(output_padding), spec.effective_kernel_size, strict=True)
+        for axis, span in zip(axes, spec.effective_kernel_size, strict=True)
     ]
-    return _shape(1, spec.strides, spec.dilation_rate, pads)
+    return _shape(1, spec.strides, spec.dilation_rate, pads), axes
 
 
 @functools.lru_cache(maxsize=1024)
