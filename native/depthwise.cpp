@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "arena.h"
 #include "isa.h"
 #include "map.h"
 #include "threads.h"
@@ -15,10 +16,6 @@ namespace {
 
 constexpr int64_t kBlock = 128;    // channels that pass together: a position of them fills some cache lines
 constexpr int64_t kLength = 256;   // positions of a row whose gradients are drawn apart at once
-constexpr size_t kLine = 64;
-
-int64_t ceil_div(int64_t n, int64_t by) { return (n + by - 1) / by; }
-size_t aligned(size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 
 int64_t multiplier_of(const atrous_conv &conv) { return conv.filters / conv.channels; }
 
@@ -41,30 +38,25 @@ Cut make_cut(const atrous_plan &plan) {
 struct Scratch {
   char *table;
   int64_t *a_offset, *b_offset;
-  float *weights, *apart;
+  float *weights;  // of a block of channels, or their gradient, apart by j
+  float *apart;    // results or gradients of some positions, likewise
 };
 
-// The weights of a block, or their gradient, apart by j; and results or gradients of some positions, likewise.
-size_t weight_bytes(const atrous_conv &conv) { return aligned(taps_of(conv) * multiplier_of(conv) * kBlock * sizeof(float)); }
-size_t apart_bytes(const atrous_conv &conv) { return multiplier_of(conv) > 1 ? aligned(kLength * kBlock * sizeof(float)) * multiplier_of(conv) : 0; }
-
-size_t scratch_bytes(const atrous_conv &conv) {
-  return aligned(map_table_bytes(conv)) + 2 * aligned(taps_of(conv) * sizeof(int64_t)) + weight_bytes(conv) + apart_bytes(conv);
+Scratch carve(Arena *arena, const atrous_conv &conv) {
+  const int64_t taps = taps_of(conv), multiplier = multiplier_of(conv);
+  Scratch scratch;
+  scratch.table = arena->take<char>(map_table_bytes(conv));
+  scratch.a_offset = arena->take<int64_t>(taps);
+  scratch.b_offset = arena->take<int64_t>(taps);
+  scratch.weights = arena->take<float>(taps * multiplier * kBlock);
+  scratch.apart = arena->take<float>(multiplier > 1 ? kLength * kBlock * multiplier : 0);
+  return scratch;
 }
 
-Scratch carve(char *at, const atrous_conv &conv) {
-  auto take = [&at](size_t bytes) {
-    char *taken = at;
-    at += aligned(bytes);
-    return taken;
-  };
-  Scratch scratch;
-  scratch.table = take(map_table_bytes(conv));
-  scratch.a_offset = reinterpret_cast<int64_t *>(take(taps_of(conv) * sizeof(int64_t)));
-  scratch.b_offset = reinterpret_cast<int64_t *>(take(taps_of(conv) * sizeof(int64_t)));
-  scratch.weights = reinterpret_cast<float *>(take(weight_bytes(conv)));
-  scratch.apart = reinterpret_cast<float *>(at);
-  return scratch;
+size_t scratch_bytes(const atrous_conv &conv) {
+  Arena arena;
+  carve(&arena, conv);
+  return arena.used();
 }
 
 // A block of channels over all positions of a map, or those of a part.
@@ -259,18 +251,18 @@ bool knows(const atrous_plan &plan) { return plan.conv.groups == plan.conv.chann
 
 double seconds(const atrous_plan &plan) { return plan.valid_macs * 1.5 / (kIsas[plan.isa]->lanes * 3.0e9) * multiplier_of(plan.conv); }
 
-size_t workspace(const atrous_plan &plan) { return plan.threads * scratch_bytes(plan.conv) + kLine; }
+size_t workspace(const atrous_plan &plan) { return arena_bytes(scratch_bytes(plan.conv), plan.threads); }
 
 void run(const atrous_plan &plan, const Buffers &buffers) {
   const atrous_conv &conv = plan.conv;
   const Cut cut = make_cut(plan);
   const size_t bytes = scratch_bytes(conv);
-  char *const base = reinterpret_cast<char *>(aligned(reinterpret_cast<uintptr_t>(buffers.workspace)));
   atrous_plan forward = plan;
   forward.direction = ATROUS_FORWARD;
   const bool sums = plan.direction == ATROUS_KERNEL_GRADIENT;
   parallel_for(map_count(plan) * cut.blocks * cut.parts, plan.threads, [&](int64_t index, int thread) {
-    const Scratch scratch = carve(base + thread * bytes, conv);
+    Arena arena(buffers.workspace + thread * bytes);
+    const Scratch scratch = carve(&arena, conv);
     const int64_t part = index % cut.parts, block = index / cut.parts % cut.blocks, phase = index / cut.parts / cut.blocks;
     const Map map = make_map(sums ? forward : plan, buffers, phase, 0, scratch.table);
     Task task(plan, buffers, map, scratch, cut.first(conv, block), cut.first(conv, block + 1) - cut.first(conv, block));

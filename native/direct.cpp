@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "arena.h"
 #include "isa.h"
 #include "map.h"
 #include "threads.h"
@@ -33,7 +34,13 @@ struct Cut {
   bool panel;       // … after the slab's channels of their inputs have been copied side by side
 };
 
-int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+// Positions of one sample that are read.
+int64_t read_positions(const atrous_plan &plan) {
+  const int64_t *sizes = plan.direction == ATROUS_FORWARD ? plan.conv.input : plan.conv.output;
+  int64_t positions = 1;
+  for (int a = 0; a < plan.conv.rank; ++a) positions *= sizes[a];
+  return positions;
+}
 
 Cut make_cut(const atrous_plan &plan) {
   const atrous_conv &conv = plan.conv;
@@ -49,8 +56,7 @@ Cut make_cut(const atrous_plan &plan) {
   cut.supers = (columns + cut.super - 1) / cut.super;
   const int64_t rows = kSlab / cut.super;
   cut.block = std::min({inner, kCopy, std::max(rows / taps, kLeastBlock)});
-  int64_t positions = 1;
-  for (int a = 0; a < conv.rank; ++a) positions *= forward ? conv.input[a] : conv.output[a];
+  const int64_t positions = read_positions(plan);
   const int64_t step = forward ? conv.strides[conv.rank - 1] : 1;
   const bool aliases = step * inner * conv.groups % kPitchAlias == 0 && cut.super > cut.columns;
   cut.panel = aliases && positions * kLeastBlock <= kPanel && inner >= kLeastBlock;
@@ -71,37 +77,21 @@ struct Scratch {
   float *weights, *copy, *panel;
 };
 
-constexpr size_t kLine = 64;
-
-size_t aligned(size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
-
-int64_t panel_floats(const atrous_plan &plan, const Cut &cut) {
-  const atrous_conv &conv = plan.conv;
-  int64_t positions = cut.samples;
-  for (int a = 0; a < conv.rank; ++a) positions *= plan.direction == ATROUS_FORWARD ? conv.input[a] : conv.output[a];
-  return positions * cut.block;
+Scratch carve(Arena *arena, const atrous_plan &plan, const Cut &cut) {
+  Scratch scratch;
+  scratch.table = arena->take<char>(map_table_bytes(plan.conv));
+  scratch.a_offset = arena->take<int64_t>(cut.taps);
+  scratch.b_offset = arena->take<int64_t>(cut.taps);
+  scratch.weights = arena->take<float>(cut.taps * cut.block * cut.super);
+  scratch.copy = arena->take<float>(kMostRows * (2 * kCopy + 32));
+  scratch.panel = arena->take<float>(cut.panel ? cut.samples * read_positions(plan) * cut.block : 0);
+  return scratch;
 }
 
 size_t scratch_bytes(const atrous_plan &plan, const Cut &cut) {
-  return aligned(map_table_bytes(plan.conv)) + 2 * aligned(cut.taps * sizeof(int64_t)) +
-         aligned(cut.taps * cut.block * cut.super * sizeof(float)) + aligned(kMostRows * (2 * kCopy + 32) * sizeof(float)) +
-         (cut.panel ? aligned(panel_floats(plan, cut) * sizeof(float)) : 0);
-}
-
-Scratch carve(char *at, const atrous_plan &plan, const Cut &cut) {
-  auto take = [&at](size_t bytes) {
-    char *taken = at;
-    at += aligned(bytes);
-    return taken;
-  };
-  Scratch scratch;
-  scratch.table = take(map_table_bytes(plan.conv));
-  scratch.a_offset = reinterpret_cast<int64_t *>(take(cut.taps * sizeof(int64_t)));
-  scratch.b_offset = reinterpret_cast<int64_t *>(take(cut.taps * sizeof(int64_t)));
-  scratch.weights = reinterpret_cast<float *>(take(cut.taps * cut.block * cut.super * sizeof(float)));
-  scratch.copy = reinterpret_cast<float *>(take(kMostRows * (2 * kCopy + 32) * sizeof(float)));
-  scratch.panel = reinterpret_cast<float *>(at);
-  return scratch;
+  Arena arena;
+  carve(&arena, plan, cut);
+  return arena.used();
 }
 
 // Weights that are in the cache together, and the output channels they make.
@@ -392,15 +382,15 @@ double seconds(const atrous_plan &plan) {
   return plan.valid_macs * idle / (kIsas[plan.isa]->lanes * 3.5e9) + tiles * 36e-9 + 1e-7 * map_count(plan) * conv.groups;
 }
 
-size_t workspace(const atrous_plan &plan) { return plan.threads * scratch_bytes(plan, make_cut(plan)) + kLine; }
+size_t workspace(const atrous_plan &plan) { return arena_bytes(scratch_bytes(plan, make_cut(plan)), plan.threads); }
 
 void run(const atrous_plan &plan, const Buffers &buffers) {
   const Cut cut = make_cut(plan);
   const size_t bytes = scratch_bytes(plan, cut);
-  char *const base = reinterpret_cast<char *>(aligned(reinterpret_cast<uintptr_t>(buffers.workspace)));
   const int64_t maps = map_count(plan), groups = plan.conv.groups;
   parallel_for(maps * groups * cut.supers * cut.parts, plan.threads, [&](int64_t index, int thread) {
-    const Scratch scratch = carve(base + thread * bytes, plan, cut);
+    Arena arena(buffers.workspace + thread * bytes);
+    const Scratch scratch = carve(&arena, plan, cut);
     const int64_t part = index % cut.parts, super = index / cut.parts % cut.supers;
     const int64_t group = index / cut.parts / cut.supers % groups, phase = index / cut.parts / cut.supers / groups;
     const Map map = make_map(plan, buffers, phase, group, scratch.table);

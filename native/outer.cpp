@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "arena.h"
 #include "isa.h"
 #include "plan.h"
 #include "taps.h"
@@ -22,18 +23,10 @@ constexpr int64_t kPitchAlias = 1024;  // floats: positions a multiple of this a
 constexpr int64_t kPanel = 128 * 1024; // floats of the input copied for a block of channels
 constexpr int64_t kPanelTile = 16;     // floats of a tile's channels in the panel
 
-int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-int64_t ceil_div(int64_t n, int64_t by) { return (n + by - 1) / by; }
-
-// Output positions that one tap of an axis serves, and where it reads for output 0.
-struct Range {
-  int64_t offset, begin, end;
-};
-
 // The geometry, always with three axes: those a convolution lacks stand in front with length 1.
 struct Grid {
   int64_t input[kAxes], output[kAxes], step[kAxes], taps[kAxes];
-  Range *range[kAxes];
+  Tap *tap[kAxes];  // of every index of the kernel's axis
 
   int64_t lines() const { return output[0] * output[1]; }
 };
@@ -87,12 +80,8 @@ Cut make_cut(const atrous_plan &plan) {
   return cut;
 }
 
-constexpr size_t kLine = 64;
-
-size_t aligned(size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
-
 struct Scratch {
-  Range *ranges;
+  Tap *taps;
   int64_t *a_offset, *b_offset;  // of the lines of a chunk
   float *gradients, *panel;
 };
@@ -103,36 +92,23 @@ int64_t kernel_sum(const atrous_conv &conv) {
   return sum;
 }
 
-size_t scratch_bytes(const atrous_plan &plan, const Cut &cut) {
-  return aligned(kernel_sum(plan.conv) * sizeof(Range)) + 2 * aligned(cut.chunk_lines * sizeof(int64_t)) +
-         aligned(cut.chunk_lines * cut.chunk_length * cut.super * sizeof(float)) +
-         (cut.panel ? aligned(cut.samples * positions_of(plan.conv, plan.conv.input) * cut.block * kPanelTile * sizeof(float)) : 0);
-}
-
-Scratch carve(char *at, const atrous_plan &plan, const Cut &cut) {
-  auto take = [&at](size_t bytes) {
-    char *taken = at;
-    at += aligned(bytes);
-    return taken;
-  };
+Scratch carve(Arena *arena, const atrous_plan &plan, const Cut &cut) {
   Scratch scratch;
-  scratch.ranges = reinterpret_cast<Range *>(take(kernel_sum(plan.conv) * sizeof(Range)));
-  scratch.a_offset = reinterpret_cast<int64_t *>(take(cut.chunk_lines * sizeof(int64_t)));
-  scratch.b_offset = reinterpret_cast<int64_t *>(take(cut.chunk_lines * sizeof(int64_t)));
-  scratch.gradients = reinterpret_cast<float *>(take(cut.chunk_lines * cut.chunk_length * cut.super * sizeof(float)));
-  scratch.panel = reinterpret_cast<float *>(at);
+  scratch.taps = arena->take<Tap>(kernel_sum(plan.conv));
+  scratch.a_offset = arena->take<int64_t>(cut.chunk_lines);
+  scratch.b_offset = arena->take<int64_t>(cut.chunk_lines);
+  scratch.gradients = arena->take<float>(cut.chunk_lines * cut.chunk_length * cut.super);
+  scratch.panel = arena->take<float>(cut.panel ? cut.samples * positions_of(plan.conv, plan.conv.input) * cut.block * kPanelTile : 0);
   return scratch;
 }
 
-Range range_of(const atrous_conv &conv, int a, int64_t tap) {
-  const int64_t offset = conv.rates[a] * tap - conv.before[a], stride = conv.strides[a];
-  const int64_t begin = offset >= 0 ? 0 : ceil_div(-offset, stride);
-  const int64_t last = conv.input[a] - 1 - offset;
-  const int64_t end = last < 0 ? 0 : std::min(conv.output[a], last / stride + 1);
-  return {offset, begin, std::max(begin, end)};
+size_t scratch_bytes(const atrous_plan &plan, const Cut &cut) {
+  Arena arena;
+  carve(&arena, plan, cut);
+  return arena.used();
 }
 
-Grid make_grid(const atrous_conv &conv, Range *ranges) {
+Grid make_grid(const atrous_conv &conv, Tap *taps) {
   Grid grid;
   for (int a = 0; a < kAxes; ++a) {
     const int axis = a - (kAxes - conv.rank);
@@ -141,9 +117,9 @@ Grid make_grid(const atrous_conv &conv, Range *ranges) {
     grid.output[a] = has ? conv.output[axis] : 1;
     grid.step[a] = has ? conv.strides[axis] : 1;
     grid.taps[a] = has ? conv.kernel[axis] : 1;
-    grid.range[a] = ranges;
-    for (int64_t m = 0; m < grid.taps[a]; ++m) ranges[m] = has ? range_of(conv, axis, m) : Range{0, 0, 1};
-    ranges += grid.taps[a];
+    grid.tap[a] = taps;
+    for (int64_t m = 0; m < grid.taps[a]; ++m) taps[m] = has ? forward_tap(conv, axis, m) : Tap{0, 0, 0, 1};
+    taps += grid.taps[a];
   }
   return grid;
 }
@@ -158,7 +134,7 @@ class Task {
  public:
   Task(const atrous_plan &plan, const Cut &cut, const Scratch &scratch, const Buffers &buffers, int64_t group, int64_t super,
        int64_t part)
-      : kernels_(*kIsas[plan.isa]), conv_(plan.conv), cut_(cut), scratch_(scratch), grid_(make_grid(plan.conv, scratch.ranges)) {
+      : kernels_(*kIsas[plan.isa]), conv_(plan.conv), cut_(cut), scratch_(scratch), grid_(make_grid(plan.conv, scratch.taps)) {
     const int64_t outer = conv_.filters / conv_.groups, first = super * cut.super;
     columns_ = std::min(cut.super, outer - first);
     width_ = columns_ <= kernels_.lanes ? kernels_.lanes : kernels_.columns;
@@ -222,18 +198,18 @@ class Task {
   }
 
   void run_tap(const Chunk &chunk, int64_t tap) {
-    const Range &r0 = grid_.range[0][tap / grid_.taps[2] / grid_.taps[1]];
-    const Range &r1 = grid_.range[1][tap / grid_.taps[2] % grid_.taps[1]];
-    const Range &r2 = grid_.range[2][tap % grid_.taps[2]];
-    const int64_t begin = std::max(r2.begin, chunk.begin), end = std::min(r2.end, chunk.begin + chunk.length);
+    const Tap &t0 = grid_.tap[0][tap / grid_.taps[2] / grid_.taps[1]];
+    const Tap &t1 = grid_.tap[1][tap / grid_.taps[2] % grid_.taps[1]];
+    const Tap &t2 = grid_.tap[2][tap % grid_.taps[2]];
+    const int64_t begin = std::max(t2.begin, chunk.begin), end = std::min(t2.end, chunk.begin + chunk.length);
     int64_t runs = 0;
     for (int64_t line = 0; line < chunk.lines && begin < end; ++line) {
       const int64_t q1 = (chunk.line + line) % grid_.output[1], q0 = (chunk.line + line) / grid_.output[1] % grid_.output[0];
-      if (q0 < r0.begin || q0 >= r0.end || q1 < r1.begin || q1 >= r1.end) continue;
+      if (q0 < t0.begin || q0 >= t0.end || q1 < t1.begin || q1 >= t1.end) continue;
       const int64_t sample = (chunk.line + line) / grid_.lines();
-      const int64_t i0 = q0 * grid_.step[0] + r0.offset, i1 = q1 * grid_.step[1] + r1.offset;
+      const int64_t i0 = q0 * grid_.step[0] + t0.offset, i1 = q1 * grid_.step[1] + t1.offset;
       scratch_.a_offset[runs] =
-          (((sample * grid_.input[0] + i0) * grid_.input[1] + i1) * grid_.input[2] + begin * grid_.step[2] + r2.offset) *
+          (((sample * grid_.input[0] + i0) * grid_.input[1] + i1) * grid_.input[2] + begin * grid_.step[2] + t2.offset) *
           position_;
       scratch_.b_offset[runs++] = (line * chunk.length + begin - chunk.begin) * width_;
     }
@@ -290,14 +266,14 @@ double seconds(const atrous_plan &plan) {
   return plan.valid_macs * idle / (kernels.lanes * 3.0e9) + 1e-7 * plan.conv.groups;
 }
 
-size_t workspace(const atrous_plan &plan) { return plan.threads * scratch_bytes(plan, make_cut(plan)) + kLine; }
+size_t workspace(const atrous_plan &plan) { return arena_bytes(scratch_bytes(plan, make_cut(plan)), plan.threads); }
 
 void run(const atrous_plan &plan, const Buffers &buffers) {
   const Cut cut = make_cut(plan);
   const size_t bytes = scratch_bytes(plan, cut);
-  char *const base = reinterpret_cast<char *>(aligned(reinterpret_cast<uintptr_t>(buffers.workspace)));
   parallel_for(plan.conv.groups * cut.supers * cut.parts, plan.threads, [&](int64_t index, int thread) {
-    const Scratch scratch = carve(base + thread * bytes, plan, cut);
+    Arena arena(buffers.workspace + thread * bytes);
+    const Scratch scratch = carve(&arena, plan, cut);
     const int64_t part = index % cut.parts, super = index / cut.parts % cut.supers, group = index / cut.parts / cut.supers;
     Task(plan, cut, scratch, buffers, group, super, part).run();
   });

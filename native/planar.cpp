@@ -5,6 +5,7 @@
 // Knows maps with step 1 along two axes at most: forward convolutions with stride 1, and every input gradient.
 #include <algorithm>
 
+#include "arena.h"
 #include "isa.h"
 #include "map.h"
 #include "threads.h"
@@ -16,11 +17,6 @@ constexpr int64_t kWindow = 256 * 1024;  // floats of input planes
 constexpr int64_t kMostChannels = 32;
 constexpr int64_t kMostLength = 2048;    // outputs of a line in a window
 constexpr int64_t kMargin = 48;          // floats behind a line that vectors may read
-constexpr size_t kLine = 64;
-
-int64_t ceil_div(int64_t n, int64_t by) { return (n + by - 1) / by; }
-int64_t round_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
-size_t aligned(size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 
 struct Sizes {
   int64_t inner, outer;
@@ -71,24 +67,20 @@ struct Scratch {
   float *planes, *out;
 };
 
-size_t scratch_bytes(const atrous_plan &plan, const Sizes &sizes, const Cut &cut) {
-  return aligned(map_table_bytes(plan.conv)) + 2 * aligned(taps_of(plan.conv) * sizeof(int64_t)) +
-         aligned(cut.rows * sizes.inner * cut.pitch * sizeof(float)) + aligned(sizes.outer * cut.out_pitch * sizeof(float));
+Scratch carve(Arena *arena, const atrous_plan &plan, const Sizes &sizes, const Cut &cut) {
+  Scratch scratch;
+  scratch.table = arena->take<char>(map_table_bytes(plan.conv));
+  scratch.a_offset = arena->take<int64_t>(taps_of(plan.conv));
+  scratch.b_offset = arena->take<int64_t>(taps_of(plan.conv));
+  scratch.planes = arena->take<float>(cut.rows * sizes.inner * cut.pitch);
+  scratch.out = arena->take<float>(sizes.outer * cut.out_pitch);
+  return scratch;
 }
 
-Scratch carve(char *at, const atrous_plan &plan, const Sizes &sizes, const Cut &cut) {
-  auto take = [&at](size_t bytes) {
-    char *taken = at;
-    at += aligned(bytes);
-    return taken;
-  };
-  Scratch scratch;
-  scratch.table = take(map_table_bytes(plan.conv));
-  scratch.a_offset = reinterpret_cast<int64_t *>(take(taps_of(plan.conv) * sizeof(int64_t)));
-  scratch.b_offset = reinterpret_cast<int64_t *>(take(taps_of(plan.conv) * sizeof(int64_t)));
-  scratch.planes = reinterpret_cast<float *>(take(cut.rows * sizes.inner * cut.pitch * sizeof(float)));
-  scratch.out = reinterpret_cast<float *>(at);
-  return scratch;
+size_t scratch_bytes(const atrous_plan &plan, const Sizes &sizes, const Cut &cut) {
+  Arena arena;
+  carve(&arena, plan, sizes, cut);
+  return arena.used();
 }
 
 // A range of positions.
@@ -238,18 +230,18 @@ double seconds(const atrous_plan &plan) {
 
 size_t workspace(const atrous_plan &plan) {
   const Sizes sizes = sizes_of(plan);
-  return plan.threads * scratch_bytes(plan, sizes, make_cut(sizes)) + kLine;
+  return arena_bytes(scratch_bytes(plan, sizes, make_cut(sizes)), plan.threads);
 }
 
 void run(const atrous_plan &plan, const Buffers &buffers) {
   const Sizes sizes = sizes_of(plan);
   const Cut cut = make_cut(sizes);
   const size_t bytes = scratch_bytes(plan, sizes, cut);
-  char *const base = reinterpret_cast<char *>(aligned(reinterpret_cast<uintptr_t>(buffers.workspace)));
   const int64_t windows = ceil_div(std::max<int64_t>(sizes.lines, 1), cut.lines) * ceil_div(std::max<int64_t>(sizes.length, 1), cut.length);
   const int64_t maps = map_count(plan), groups = plan.conv.groups;
   parallel_for(maps * groups * plan.conv.batch * windows, plan.threads, [&](int64_t index, int thread) {
-    const Scratch scratch = carve(base + thread * bytes, plan, sizes, cut);
+    Arena arena(buffers.workspace + thread * bytes);
+    const Scratch scratch = carve(&arena, plan, sizes, cut);
     const int64_t window = index % windows, sample = index / windows % plan.conv.batch;
     const int64_t group = index / windows / plan.conv.batch % groups, phase = index / windows / plan.conv.batch / groups;
     const Map map = make_map(plan, buffers, phase, group, scratch.table);

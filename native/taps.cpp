@@ -8,14 +8,16 @@ namespace {
 
 constexpr double kFarthest = 1e18;  // a distance beyond this could overflow
 
-int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-int64_t ceil_div(int64_t a, int64_t b) { return -floor_div(-a, b); }
+// Output q reads input q·step + offset: the q below `count` for which that is one of `input` positions.
+Tap tap_of(int64_t weight, int64_t offset, int64_t step, int64_t input, int64_t count) {
+  const int64_t begin = std::max<int64_t>(0, ceil_div(-offset, step));
+  const int64_t end = std::min(count, floor_div(input - 1 - offset, step) + 1);
+  return {weight, offset, begin, std::max(begin, end)};
+}
 
 // Adds a tap unless no output meets data through it.
-void add_tap(Tap *taps, Axis *axis, int64_t weight, int64_t offset) {
-  const int64_t begin = std::max<int64_t>(0, ceil_div(-offset, axis->step));
-  const int64_t end = std::min(axis->count, floor_div(axis->input - 1 - offset, axis->step) + 1);
-  if (begin < end) taps[axis->taps++] = {weight, offset, begin, end};
+void add_tap(const Tap &tap, Axis *axis) {
+  if (tap.begin < tap.end) const_cast<Tap *>(axis->tap)[axis->taps++] = tap;
 }
 
 // Both ends of the ranges fall as offsets rise: one sweep over the outputs with a pointer to either end of the valid run.
@@ -51,11 +53,14 @@ void remove_axis(atrous_conv *conv, int axis) {
 
 }  // namespace
 
+Tap forward_tap(const atrous_conv &conv, int a, int64_t m) {
+  return tap_of(m, conv.rates[a] * m - conv.before[a], conv.strides[a], conv.input[a], conv.output[a]);
+}
+
 Axis forward_axis(const atrous_conv &conv, int a, void *table) {
   Axis axis = {conv.input[a], conv.output[a], conv.strides[a], 0, 1, conv.output[a], 0, 0, nullptr, nullptr};
   point_into(table, conv.kernel[a], &axis);
-  for (int64_t m = 0; m < conv.kernel[a]; ++m)
-    add_tap(const_cast<Tap *>(axis.tap), &axis, m, conv.rates[a] * m - conv.before[a]);
+  for (int64_t m = 0; m < conv.kernel[a]; ++m) add_tap(forward_tap(conv, a, m), &axis);
   add_segments(const_cast<Segment *>(axis.segment), &axis);
   return axis;
 }
@@ -67,7 +72,7 @@ Axis input_gradient_axis(const atrous_conv &conv, int a, int64_t residue, void *
   point_into(table, conv.kernel[a], &axis);
   for (int64_t m = conv.kernel[a] - 1; m >= 0; --m) {
     const int64_t distance = residue + conv.before[a] - conv.rates[a] * m;
-    if (distance % stride == 0) add_tap(const_cast<Tap *>(axis.tap), &axis, m, distance / stride);
+    if (distance % stride == 0) add_tap(tap_of(m, distance / stride, axis.step, axis.input, count), &axis);
   }
   add_segments(const_cast<Segment *>(axis.segment), &axis);
   return axis;
@@ -77,10 +82,8 @@ double axis_macs(const atrous_conv &conv, int a, bool dense) {
   if (dense) return static_cast<double>(conv.kernel[a]) * conv.output[a];
   double sum = 0;
   for (int64_t m = 0; m < conv.kernel[a]; ++m) {
-    const int64_t offset = conv.rates[a] * m - conv.before[a];
-    const int64_t begin = std::max<int64_t>(0, ceil_div(-offset, conv.strides[a]));
-    const int64_t end = std::min(conv.output[a], floor_div(conv.input[a] - 1 - offset, conv.strides[a]) + 1);
-    sum += std::max<int64_t>(0, end - begin);
+    const Tap tap = forward_tap(conv, a, m);
+    sum += tap.end - tap.begin;
   }
   return sum;
 }

@@ -35,6 +35,13 @@ struct Axis {
   const Segment *segment;  // cover [0, count) without gaps
 };
 
+inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+inline int64_t ceil_div(int64_t a, int64_t b) { return -floor_div(-a, b); }
+inline int64_t round_up(int64_t a, int64_t to) { return ceil_div(a, to) * to; }
+
+// Tap m of the forward convolution; begin is end where no output meets data through it.
+Tap forward_tap(const atrous_conv &conv, int axis, int64_t m);
+
 // Bytes of table that an axis with this kernel size needs.
 inline size_t table_bytes(int64_t kernel) { return kernel * sizeof(Tap) + (2 * kernel + 1) * sizeof(Segment); }
 
