@@ -11,7 +11,7 @@ TORCH ?= torch==2.13.0
 # On JAX the tests spend their time compiling each shape once; optimising that code would double it.
 FAST_COMPILATION = --xla_backend_optimization_level=0
 
-.PHONY: demo test check native fuzz backends prove clean
+.PHONY: demo test check native fuzz backends bench prove clean
 
 demo: .venv/demo
 	.venv/bin/atrous train
@@ -69,10 +69,25 @@ backends: .venv-jax/test .venv-torch/test
 	.venv-torch/bin/python $(PIP) $(PURE) --editable '.[torch,test-backend]'
 	touch $@
 
+.venv-bench/bench: $(INSTALLED)
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python $(PIP) '$(TORCH)'
+	.venv-bench/bin/python $(PIP) --editable '.[tensorflow,bench]'
+	touch $@
+
+# Speed beside peers on one core, then on all; whole networks, memory, the cost of an eager call. Half an hour on an idle machine.
+# make bench BENCH='--quick' or BENCH='--cases aspp33* --peers torch --direction forward'; BENCH='--help' tells more.
+BENCH ?= --cores both
+bench: .venv-bench/bench
+	.venv-bench/bin/python -m benchmarks $(BENCH)
+	.venv-bench/bin/python -m benchmarks.end_to_end
+	.venv-bench/bin/python -m benchmarks.memory
+	.venv-bench/bin/python -m benchmarks.eager_overhead
+
 # The recorded figures: the published Fashion-MNIST ($$ATROUS_DATA/fashion-mnist), and what each choice buys; half an hour.
 prove: .venv/demo
 	.venv/bin/atrous train --data "$(ATROUS_DATA)/fashion-mnist"
 	.venv/bin/python benchmarks/what_each_choice_buys.py
 
 clean:
-	rm -rf .venv .venv-jax .venv-torch build
+	rm -rf .venv .venv-jax .venv-torch .venv-bench build

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -14,10 +13,8 @@ from rich.console import Console
 
 from benchmarks import claims, machine, measure, report
 from benchmarks.peers import NAMES, OURS
-from benchmarks.suite import QUICK, Case, choose
-
-WIDTH = 210
-"""Columns of a table that goes to a file."""
+from benchmarks.suite import QUICK, Case, choose, words
+from benchmarks.worker import cores_of
 
 
 class Direction(StrEnum):
@@ -49,17 +46,14 @@ def main(
     ] = None,
 ) -> None:
     """Measures cases beside peers, interleaved, and checks every result against float64."""
-    console = _console()
+    console = report.console()
     try:
-        chosen = choose(_words(cases) or (QUICK if quick else ()))
-        lanes = _peers(_words(peers), ours)
+        chosen = choose(cases or (QUICK if quick else ()))
+        lanes = _peers(words(peers or ()), ours)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    allowed = sorted(os.sched_getaffinity(0))
-    one = allowed[-1] if core is None else core
-    # The one core comes first: there the run on one thread beside those on all takes place.
-    every = (one, *(c for c in allowed if c != one))
-    plans: dict[Cores, list[tuple[int, ...]]] = {Cores.one: [(one,)], Cores.all: [every], Cores.both: [(one,), every]}
+    one, every = cores_of(core), cores_of(core, every=True)  # the one first: it serves the run on one thread beside all
+    plans: dict[Cores, list[tuple[int, ...]]] = {Cores.one: [one], Cores.all: [every], Cores.both: [one, every]}
     effort = measure.Effort(0.15, 3) if quick else measure.Effort()
     directions = ("forward", "training") if direction == Direction.all else (direction.value,)
     kept: dict[str, Any] = {"machine": machine.describe(), "ours": ours, "quick": quick, "runs": []}
@@ -112,20 +106,11 @@ def _line(run: measure.Run, ours: str) -> str:
     return f"{run.case.name} {run.direction}: {', '.join(parts)}"
 
 
-def _peers(words: Sequence[str], ours: str) -> list[str]:
-    for word in (*words, ours):
-        if word not in NAMES:
-            raise ValueError(f"`peers` must be among {', '.join(NAMES)}. Received: {word!r}.")
-    return [name for name in NAMES if not words or name in words or name == ours]
-
-
-def _words(options: Sequence[str] | None) -> list[str]:
-    return [word for option in options or () for word in option.replace(",", " ").split()]
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+def _peers(names: Sequence[str], ours: str) -> list[str]:
+    for name in (*names, ours):
+        if name not in NAMES:
+            raise ValueError(f"`peers` must be among {', '.join(NAMES)}. Received: {name!r}.")
+    return [name for name in NAMES if not names or name in names or name == ours]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from benchmarks.claims import Claim, peak_share
@@ -13,10 +14,18 @@ from benchmarks.measure import ONE_THREAD, Run, peers_of
 from benchmarks.peers import OURS
 from benchmarks.suite import oracle
 
+WIDTH = 210
+"""Columns of a table that goes to a file."""
 UNDISTURBED = 0.97
 """Processor seconds per second that a turn on one core has when nothing else runs there."""
 
 EPSILON = oracle.EPSILON["float32"]
+
+
+def console() -> Console:
+    """The terminal, or a file that is wide enough for the tables."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=WIDTH)
 
 
 def times(runs: Sequence[Run], direction: str, ours: str) -> Table:

@@ -200,15 +200,24 @@ QUICK = ("aspp33-r6", "drn512-r4", "ctx64-r16", "depthwise960-r4", "tcn128-r16",
 def choose(patterns: Iterable[str], cases: Sequence[Case] = CASES) -> list[Case]:
     """The cases whose name matches a pattern such as `aspp33*`, or that carry the tag of that name; all if there is none.
 
+    Args:
+        patterns: Patterns and tags; each may hold several, with commas or blanks between.
+        cases: What to choose from.
+
     Raises:
         ValueError: A pattern matches nothing.
     """
-    patterns = tuple(patterns)
+    patterns = words(patterns)
     for pattern in patterns:
         if not any(_matches(case, pattern) for case in cases):
             names = ", ".join(case.name for case in cases)
             raise ValueError(f"`cases` must match a name or a tag. Received: {pattern!r}. Names: {names}.")
     return [case for case in cases if not patterns or any(_matches(case, pattern) for pattern in patterns)]
+
+
+def words(options: Iterable[str]) -> list[str]:
+    """What stands between commas and blanks."""
+    return [word for option in options for word in option.replace(",", " ").split()]
 
 
 def _matches(case: Case, pattern: str) -> bool:

@@ -50,7 +50,7 @@ class Worker:
             self._process = subprocess.Popen(
                 order,
                 cwd=ROOT,
-                env=_environment(len(self.cores)),
+                env={**os.environ, **_environment(len(self.cores))},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
@@ -82,13 +82,26 @@ class Worker:
         with contextlib.suppress(OSError):
             self._connection.close()
         self._process.wait()
+        self._log.close()
+
+
+def pin(cores: Sequence[int]) -> None:
+    """Keeps this process to some cores, with as many threads. Call it before any library is imported that counts them."""
+    os.sched_setaffinity(0, cores)
+    os.environ.update(_environment(len(cores)))
+
+
+def cores_of(core: int | None, every: bool = False) -> tuple[int, ...]:
+    """The one core to measure on, the last by default, in front of all others if `every` is asked for."""
+    allowed = sorted(os.sched_getaffinity(0))
+    one = allowed[-1] if core is None else core
+    return (one, *(other for other in allowed if other != one and every))
 
 
 def _environment(threads: int) -> dict[str, str]:
     """So many threads in every library, none of which spins while it has nothing to do; no GPU; no chatter."""
     counts = ("OMP", "MKL", "OPENBLAS", "ATROUS")
     return {
-        **os.environ,
         **{f"{library}_NUM_THREADS": str(threads) for library in counts},
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": str(threads),
