@@ -20,6 +20,7 @@ from problems import DIRECTIONS, Problem, problems
 if not native.available() and not any(map(shutil.which, ("c++", "g++", "clang++", os.environ.get("CXX", "c++")))):
     pytest.skip("there is no C++ compiler here, so there is no native core", allow_module_level=True)
 
+assert native.available(), native.why_not()
 core = native.core()
 EVERY_DIRECTION = pytest.mark.parametrize("direction", DIRECTIONS)
 SMALL = Problem(ConvSpec.parse(2, 3, 1, 2, "same"), 2, (7, 6), 3, 4)
