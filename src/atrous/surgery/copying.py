@@ -11,7 +11,7 @@ import functools
 import tempfile
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -46,9 +46,15 @@ def copy_model(model: Model) -> Model:
         copy = _copy(model, {})
         if model.built and not copy.built:
             copy.build_from_config(model.get_build_config())
-    for layer, twin in _pairs(model, copy):
-        _copy_state(layer, twin)
-        _copy_values(layer, twin)
+    pairs = _pairs(model, copy)
+    for layer, twin in pairs:
+        try:
+            _copy_state(layer, twin)
+        except Exception as error:  # any of the user's own code
+            raise CannotCopyError(layer, _first_sentence(error)) from error
+    _copy_values(model.variables, copy.variables)
+    for layer, twin in pairs:
+        _copy_optimizer(layer, twin)
     return copy
 
 
@@ -62,7 +68,7 @@ def _copy(layer: Layer, copies: dict[int, Layer]) -> Layer:
         except NotImplementedError as error:
             raise CannotCopyError(layer, "it has no `get_config()`") from error
         except Exception as error:  # any of Keras's, or of the user's own code
-            raise CannotCopyError(layer, str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")) from error
+            raise CannotCopyError(layer, _first_sentence(error)) from error
     return copies[id(layer)]
 
 
@@ -83,7 +89,7 @@ def _make_again(layer: Layer, copies: dict[int, Layer]) -> Layer:
 
 
 @functools.cache
-def plain_class() -> type:
+def plain_class() -> Any:
     """What `keras.Model(inputs, outputs)` is; Keras doesn't export it."""
     nothing = keras.Input((1,), name="nothing")  # named, so that no counter of automatic names moves
     return type(keras.Model(nothing, nothing, name="nothing"))
@@ -112,11 +118,7 @@ def _known_classes(model: Model) -> Iterator[None]:
     """Inside, Keras finds the classes of the model's layers, and what it is compiled with, though they are not registered."""
     compiled = getattr(getattr(model, "_compile_config", None), "config", {})
     own = [*map(type, every_layer(model)), *map(_function_or_class, keras.tree.flatten(list(compiled.values())))]
-    names = {
-        item.__name__: item
-        for item in own
-        if item is not None and item.__module__.partition(".")[0] not in ("keras", "atrous", "builtins")
-    }
+    names = {item.__name__: item for item in own if item.__module__.partition(".")[0] not in ("keras", "atrous", "builtins")}
     with keras.saving.custom_object_scope(names):
         yield
 
@@ -147,19 +149,31 @@ def _copy_state(layer: Layer, copy: Layer) -> None:
     copy._trainable = layer._trainable  # the public setter would set all layers inside, too
     store: dict[str, Any] = {}
     layer.save_own_variables(store)
-    copy.load_own_variables(store)
+    copy.load_own_variables({key: _detached(value) for key, value in store.items()})
     if hasattr(layer, "save_assets"):  # such as the vocabulary that a layer adapted to
         with tempfile.TemporaryDirectory() as folder:
             layer.save_assets(folder)
             copy.load_assets(folder)
 
 
-def _copy_values(layer: Layer, copy: Layer) -> None:
-    """All variables, random states and the optimizer's included."""
-    for variable, twin in zip(layer.variables, copy.variables, strict=True):
-        twin.assign(variable)
+def _copy_values(variables: Sequence[Any], copies: Sequence[Any]) -> None:
+    for variable, twin in zip(variables, copies, strict=True):
+        twin.assign(_detached(variable))
         twin.trainable = variable.trainable
-    ours, theirs = getattr(layer, "optimizer", None), getattr(copy, "optimizer", None)
+
+
+def _copy_optimizer(model: Layer, copy: Layer) -> None:
+    """What the optimizer of a compiled model remembers."""
+    ours, theirs = getattr(model, "optimizer", None), getattr(copy, "optimizer", None)
     if ours is not None and theirs is not None:
-        for variable, twin in zip(ours.variables, theirs.variables, strict=ours.built):
-            twin.assign(variable)
+        count = len(ours.variables) if ours.built else min(len(ours.variables), len(theirs.variables))
+        _copy_values(ours.variables[:count], theirs.variables[:count])
+
+
+def _detached(value: Any) -> Any:
+    """A tensor with memory of its own: JAX would share it, and lose it in both models when one of them trains."""
+    return keras.ops.copy(value) if isinstance(value, keras.Variable) or keras.ops.is_tensor(value) else value
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".") or type(error).__name__

@@ -12,6 +12,7 @@ from atrous.ops import native
 from atrous.ops.path import Path, Tracing, choose
 from atrous.spec import ConvSpec
 from atrous.surgery.convolutions import convolutions, spec_of
+from atrous.surgery.copying import plain_class
 from atrous.surgery.explanation import Explanation, Row, Shape
 from atrous.surgery.rehearsal import calls
 from atrous.surgery.twins import TO_ATROUS, TO_KERAS, Layer, Model, every_layer
@@ -48,8 +49,9 @@ def explain(model: Model, input_shape: Any = None) -> Explanation:
 
 def _known_shape(model: Model, input_shape: Any) -> Any:
     """The shapes to run the model with; `None` where a length is unknown."""
-    own = getattr(model, "input_shape", None) or (model.get_build_config() or {}).get("input_shape")
+    own = _graph_shape(model)
     if input_shape is None:
+        own = own or (model.get_build_config() or {}).get("input_shape")
         if own is None:
             return None
         input_shape = keras.tree.map_shape_structure(lambda shape: (shape[0] or 1, *shape[1:]), own)
@@ -58,6 +60,14 @@ def _known_shape(model: Model, input_shape: Any) -> Any:
     lengths: list[int | None] = []
     keras.tree.map_shape_structure(lengths.extend, input_shape)
     return None if None in lengths else input_shape
+
+
+def _graph_shape(model: Model) -> Any:
+    """What a model that is a graph of layers takes; of others Keras knows only what they were called with."""
+    if type(model) is keras.Sequential:
+        return model.input_shape
+    is_graph = isinstance(model, plain_class())
+    return keras.tree.map_structure(lambda tensor: tensor.shape, model.input) if is_graph else None
 
 
 def _is_shape(value: Any) -> bool:
@@ -74,7 +84,7 @@ def _rows(layer: Layer, shape: Shape | None, tracing: Tracing) -> Iterator[Row]:
         return
     device, obstacle = _here()
     for one in convolutions(layer, shape):
-        path = choose(one.spec, layer.compute_dtype, device, tracing, obstacle)
+        path = Path(False, obstacle) if obstacle else choose(one.spec, layer.compute_dtype, device, tracing)
         ours = isinstance(layer, Dilated)
         yield Row(
             layer=f"{layer.name} ({one.part})" if one.part else layer.name,
