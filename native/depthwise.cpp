@@ -14,22 +14,23 @@
 namespace atrous {
 namespace {
 
+constexpr int64_t kRest = 15;      // channels that make no block of their own
 constexpr int64_t kBlock = 128;    // channels that pass together: a position of them fills some cache lines
 constexpr int64_t kLength = 256;   // positions of a row whose gradients are drawn apart at once
 
 int64_t multiplier_of(const atrous_conv &conv) { return conv.filters / conv.channels; }
 
-// Blocks of nearly equal size; none below a vector unless there are fewer channels.
+// Blocks begin on a cache line wherever positions do. A rest below a vector belongs to the block before it.
 struct Cut {
   int64_t blocks, parts;
 
-  int64_t first(const atrous_conv &conv, int64_t block) const { return conv.channels * block / blocks; }
+  int64_t first(const atrous_conv &conv, int64_t block) const { return block < blocks ? block * kBlock : conv.channels; }
 };
 
 Cut make_cut(const atrous_plan &plan) {
   const atrous_conv &conv = plan.conv;
   Cut cut;
-  cut.blocks = ceil_div(conv.channels, kBlock);
+  cut.blocks = std::max<int64_t>(ceil_div(conv.channels - kRest, kBlock), 1);
   const bool sums = plan.direction == ATROUS_KERNEL_GRADIENT;  // over positions: they can't be shared out
   cut.parts = sums || cut.blocks >= 8 * plan.threads ? 1 : plan.threads;
   return cut;
@@ -48,8 +49,8 @@ Scratch carve(Arena *arena, const atrous_conv &conv) {
   scratch.table = arena->take<char>(map_table_bytes(conv));
   scratch.a_offset = arena->take<int64_t>(taps);
   scratch.b_offset = arena->take<int64_t>(taps);
-  scratch.weights = arena->take<float>(taps * multiplier * kBlock);
-  scratch.apart = arena->take<float>(multiplier > 1 ? kLength * kBlock * multiplier : 0);
+  scratch.weights = arena->take<float>(taps * multiplier * (kBlock + kRest));
+  scratch.apart = arena->take<float>(multiplier > 1 ? kLength * (kBlock + kRest) * multiplier : 0);
   return scratch;
 }
 
