@@ -210,6 +210,19 @@ def test_lora(name):
     assert np.abs(output(model, x) - before).max() > 1e-3
 
 
+def test_a_subclass_may_convolve_in_its_own_way():
+    class Standardized(LAYERS["Conv2D"].make):
+        def convolution_op(self, inputs, kernel):
+            return super().convolution_op(inputs, kernel / 2)
+
+    row, x = LAYERS["Conv2D"], data(LAYERS["Conv2D"])
+    plain, halved = row.layer(), Standardized(**row.arguments, bias_initializer="ones")
+    expected = output(plain, x) / 2 + 1
+    halved.build(x.shape)
+    halved.set_weights([plain.get_weights()[0], np.ones(4)])
+    np.testing.assert_allclose(output(halved, x), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_layer_is_fast_to_recognise_in_a_saved_file():
     layer = LAYERS["Conv2D"].layer()
     assert keras.saving.serialize_keras_object(layer)["registered_name"] == "atrous>Conv2D"

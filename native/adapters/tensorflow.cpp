@@ -27,9 +27,19 @@ struct Operation {
 
 const Operation kOperations[] = {
     {"AtrousConv", ATROUS_FORWARD, 4, 2, 3, {"x: float", "kernel: float", "bias: float", "geometry: float"}, "y: float"},
-    {"AtrousInputGradient", ATROUS_INPUT_GRADIENT, 5, 2, 3,
-     {"dy: float", "kernel: float", "bias: float", "geometry: float", "like: float"}, "dx: float"},
-    {"AtrousKernelGradient", ATROUS_KERNEL_GRADIENT, 4, -1, 2, {"x: float", "dy: float", "geometry: float", "like: float"},
+    {"AtrousInputGradient",
+     ATROUS_INPUT_GRADIENT,
+     5,
+     2,
+     3,
+     {"dy: float", "kernel: float", "bias: float", "geometry: float", "like: float"},
+     "dx: float"},
+    {"AtrousKernelGradient",
+     ATROUS_KERNEL_GRADIENT,
+     4,
+     -1,
+     2,
+     {"x: float", "dy: float", "geometry: float", "like: float"},
      "dkernel: float"},
 };
 
@@ -62,15 +72,19 @@ const Shape *result_of(const Operation &operation, const Shape *inputs, Arrays *
   if (*arrays->problem) return result;
   for (int a = 1; operation.direction == ATROUS_FORWARD && a <= rank; ++a) {
     if (result->size[a] == 0 && arrays->x.size[a] != 0)
-      arrays->problem->say("The output would be empty: the kernel must fit into the padded input. Received: x of shape %s, kernel of "
-                           "shape %s.", Text(arrays->x).text, Text(arrays->w).text);
+      arrays->problem->say(
+          "The output would be empty: the kernel must fit into the padded input. Received: x of shape %s, kernel of "
+          "shape %s.",
+          Text(arrays->x).text, Text(arrays->w).text);
   }
   const int64_t last = result->size[rank + 1];
   if (operation.bias < 0) return result;
   const Shape &bias = inputs[operation.bias];
   if (bias.axes != kUnknown && (bias.axes != 1 || (bias.size[0] > 0 && last != kUnknown && bias.size[0] != last)))
-    arrays->problem->say("`bias` must have one axis, with an element for each of the %lld channels of the result, or none. Received: "
-                         "shape %s.", static_cast<long long>(last), Text(bias).text);
+    arrays->problem->say(
+        "`bias` must have one axis, with an element for each of the %lld channels of the result, or none. Received: "
+        "shape %s.",
+        static_cast<long long>(last), Text(bias).text);
   return result;
 }
 
@@ -118,8 +132,10 @@ void compute(TF_OpKernelContext *context, const Operation &operation, TF_Status 
   if (problem) return TF_SetStatus(status, TF_INVALID_ARGUMENT, problem.text);
   const atrous_conv conv = arrays.conv();
   atrous_plan plan;
-  if (const atrous_status code = atrous_plan_make(&conv, operation.direction, &plan))
-    return TF_SetStatus(status, TF_INVALID_ARGUMENT, atrous_status_message(code));
+  if (const atrous_status code = atrous_plan_make(&conv, operation.direction, &plan)) {
+    arrays.refuse(atrous_status_message(code));
+    return TF_SetStatus(status, TF_INVALID_ARGUMENT, problem.text);
+  }
   size_t bytes = sizeof(float);
   for (int a = 0; a < shape->axes; ++a) bytes *= shape->size[a];
   TF_Tensor *output = TF_AllocateOutput(context, 0, TF_FLOAT, shape->size, static_cast<int>(shape->axes), bytes, status);
@@ -197,7 +213,8 @@ void add(TF_Status *status) {
   TF_OpDefinitionBuilderAddOutput(definition, operation.output);
   TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, infer<index>);
   TF_RegisterOpDefinition(definition, status);
-  TF_RegisterKernelBuilder(operation.name, TF_NewKernelBuilder(operation.name, "CPU", nullptr, compute<index>, nullptr), status);
+  TF_RegisterKernelBuilder(operation.name, TF_NewKernelBuilder(operation.name, "CPU", nullptr, compute<index>, nullptr),
+                           status);
 }
 
 // Runs when the object is loaded; what has gone wrong then shows as an operation that isn't there.

@@ -1,6 +1,6 @@
-// tensorflow_c_api: the functions of TensorFlow's C API that the adapter calls, declared here so that no TensorFlow is needed to
-// build it. They are found in the process that loads it (libtensorflow_framework). From tensorflow/c/ops.h, kernels.h, tf_tensor.h,
-// tf_status.h and tf_datatype.h; the values are those of TensorFlow 2.
+// tensorflow_c_api: the functions of TensorFlow's C API that the adapter calls, declared here so that no TensorFlow is needed
+// to build it. They are found in the process that loads it (libtensorflow_framework). From tensorflow/c/ops.h, kernels.h,
+// tf_tensor.h, tf_status.h and tf_datatype.h; the values are those of TensorFlow 2.
 #pragma once
 
 #include <stddef.h>
@@ -38,7 +38,8 @@ TF_KernelBuilder *TF_NewKernelBuilder(const char *op, const char *device, void *
                                       void (*compute)(void *, TF_OpKernelContext *), void (*destroy)(void *));
 void TF_RegisterKernelBuilder(const char *name, TF_KernelBuilder *, TF_Status *);
 void TF_GetInput(TF_OpKernelContext *, int index, TF_Tensor **, TF_Status *);
-TF_Tensor *TF_AllocateOutput(TF_OpKernelContext *, int index, TF_DataType, const int64_t *dims, int rank, size_t bytes, TF_Status *);
+TF_Tensor *TF_AllocateOutput(TF_OpKernelContext *, int index, TF_DataType, const int64_t *dims, int rank, size_t bytes,
+                             TF_Status *);
 void TF_OpKernelContext_Failure(TF_OpKernelContext *, TF_Status *);
 
 // ops.h

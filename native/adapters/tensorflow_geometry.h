@@ -1,13 +1,13 @@
-// tensorflow_geometry: from the shapes of tensors to an `atrous_conv`, and to the shapes that follow. Known to no framework; a shape
-// function asks it with sizes that may be unknown, a kernel with sizes that are all known.
+// tensorflow_geometry: from the shapes of tensors to an `atrous_conv`, and to the shapes that follow. Known to no framework; a
+// shape function asks it with sizes that may be unknown, a kernel with sizes that are all known.
 //
-// The geometry of a convolution travels as the *shape* of an empty tensor, because shape functions of TensorFlow's C API see the
-// shapes of all inputs but no attribute except a type:
+// The geometry of a convolution travels as the *shape* of an empty tensor, because shape functions of TensorFlow's C API see
+// the shapes of all inputs but no attribute except a type:
 //
 //     [0, groups, strides…, rates…, before…, after…]
 //
-// A pad p of zero or more is written 2p + 1, a negative one −2p, and 0 in both places of an axis is padding `same`, which depends on
-// the size. Groups 0: depthwise, with the kernel as Keras has it, (*size, channels, multiplier).
+// A pad p of zero or more is written 2p + 1, a negative one −2p, and 0 in both places of an axis is padding `same`, which
+// depends on the size. Groups 0: depthwise, with the kernel as Keras has it, (*size, channels, multiplier).
 #pragma once
 
 #include <algorithm>
@@ -53,8 +53,9 @@ struct Text {
     size_t used = std::snprintf(text, sizeof text, "(");
     for (int a = 0; a < shape.axes && a < kMostAxes && used < sizeof text - 24; ++a) {
       const char *comma = a ? ", " : "";
-      used += shape.size[a] == kUnknown ? std::snprintf(text + used, sizeof text - used, "%s?", comma)
-                                        : std::snprintf(text + used, sizeof text - used, "%s%lld", comma, static_cast<long long>(shape.size[a]));
+      used += shape.size[a] == kUnknown
+                  ? std::snprintf(text + used, sizeof text - used, "%s?", comma)
+                  : std::snprintf(text + used, sizeof text - used, "%s%lld", comma, static_cast<long long>(shape.size[a]));
     }
     std::snprintf(text + used, sizeof text - used, ")");
   }
@@ -63,7 +64,7 @@ struct Text {
 struct Geometry {
   int rank = 0;  // 0: not known
   bool depthwise;
-  int64_t groups;  // kUnknown until the channels are, if depthwise
+  int64_t groups;  // not used if depthwise
   int64_t strides[ATROUS_MAX_RANK], rates[ATROUS_MAX_RANK], before[ATROUS_MAX_RANK], after[ATROUS_MAX_RANK];
   bool same[ATROUS_MAX_RANK];
 
@@ -75,15 +76,18 @@ struct Geometry {
     const int axes = shape.axes > kMostAxes ? 0 : static_cast<int>(shape.axes);
     const int spatial = (axes - 2) / 4;
     if (spatial < 1 || axes != 2 + 4 * spatial || shape.size[0])
-      return problem->say("`geometry` must have the shape (0, groups, strides, rates, before, after) for one to three spatial axes. "
-                          "Received: shape %s.", Text(shape).text);
+      return problem->say(
+          "`geometry` must have the shape (0, groups, strides, rates, before, after) for one to three spatial axes. "
+          "Received: shape %s.",
+          Text(shape).text);
     for (int a = 1; a < axes; ++a) {
       if (shape.size[a] > 2 * kLargest + 1)
-        return problem->say("Strides, rates, pads and groups must be below 2^31. Received: geometry of shape %s.", Text(shape).text);
+        return problem->say("Strides, rates, pads and groups must be below 2^31. Received: geometry of shape %s.",
+                            Text(shape).text);
     }
     rank = spatial;
     depthwise = shape.size[1] == 0;
-    groups = depthwise ? kUnknown : shape.size[1];
+    groups = shape.size[1];
     for (int a = 0; a < rank; ++a) {
       const int64_t *entry = shape.size + 2 + a;
       strides[a] = entry[0];
@@ -105,7 +109,7 @@ struct Geometry {
     return std::max<int64_t>((outputs - 1) * strides[axis] + (kernel - 1) * rates[axis] + 1 - length, 0) / 2;
   }
 
-  // Outputs along an axis; below zero where the kernel doesn't fit, unknown where a length is.
+  // Outputs along an axis: none where the kernel doesn't fit, unknown where a length is.
   int64_t outputs(int axis, int64_t length, int64_t kernel) const {
     if (length == kUnknown || (kernel == kUnknown && !same[axis])) return kUnknown;
     if (same[axis]) return (length + strides[axis] - 1) / strides[axis];
@@ -154,9 +158,11 @@ struct Arrays {
     int64_t channels = geometry.depthwise ? inner : times(inner, geometry.groups);
     int64_t filters = geometry.depthwise ? times(inner, last) : last;
     if (!unify(&x.size[rank + 1], &channels))
-      return problem->say("The channels of `x` must be those of `kernel`, times the number of groups. Received: x of shape %s, "
-                          "kernel of shape %s, %s %lld.", Text(x).text, Text(w).text, geometry.depthwise ? "depthwise" : "groups",
-                          static_cast<long long>(geometry.depthwise ? inner : geometry.groups));
+      return problem->say(
+          "The channels of `x` must be those of `kernel`, times the number of groups. Received: x of shape %s, "
+          "kernel of shape %s, %s %lld.",
+          Text(x).text, Text(w).text, geometry.depthwise ? "depthwise" : "groups",
+          static_cast<long long>(geometry.depthwise ? inner : geometry.groups));
     if (!unify(&x.size[0], &y.size[0]) || !unify(&y.size[rank + 1], &filters)) return disagree();
     for (int a = 0; a < rank; ++a) {
       int64_t outputs = geometry.outputs(a, x.size[a + 1], w.size[a]);
@@ -164,9 +170,11 @@ struct Arrays {
     }
   }
 
-  void disagree() const {
-    problem->say("The shapes of input, kernel and output must be those of one convolution. Received: x of shape %s, kernel of shape %s, "
-                 "y of shape %s.", Text(x).text, Text(w).text, Text(y).text);
+  void disagree() const { refuse("The shapes of input, kernel and output must be those of one convolution"); }
+
+  void refuse(const char *rule) const {
+    problem->say("%s. Received: x of shape %s, kernel of shape %s, y of shape %s.", rule, Text(x).text, Text(w).text,
+                 Text(y).text);
   }
 
   // All sizes are known here.
