@@ -9,6 +9,7 @@
 #include "arena.h"
 #include "isa.h"
 #include "map.h"
+#include "stream.h"
 #include "threads.h"
 
 namespace atrous {
@@ -65,7 +66,9 @@ class Task {
  public:
   Task(const atrous_plan &plan, const Buffers &buffers, const Map &map, const Scratch &scratch, int64_t first, int64_t channels)
       : kernels_(*kIsas[plan.isa]), conv_(plan.conv), map_(map), scratch_(scratch), buffers_(buffers), first_(first),
-        channels_(channels), multiplier_(multiplier_of(plan.conv)) {}
+        channels_(channels), multiplier_(multiplier_of(plan.conv)),
+        streams_(plan.direction != ATROUS_KERNEL_GRADIENT &&
+                 streams(buffers.result, map.batch * map.out_batch, map.out_pitch[2])) {}
 
   void forward(int64_t part, int64_t parts) {
     draw_weights();
@@ -194,6 +197,7 @@ class Task {
     tile.c_row = pitch;
     tile.columns = columns;
     tile.start = start;
+    tile.stream = streams_ && multiplier_ == 1;
     kernels_.channels(tile);
   }
 
@@ -244,6 +248,7 @@ class Task {
   const Scratch &scratch_;
   const Buffers &buffers_;
   const int64_t first_, channels_, multiplier_;
+  const bool streams_;
   int64_t runs_ = 0;
   int64_t line_output_ = 0;  // index among all outputs of the first of the line in work
 };
@@ -270,6 +275,7 @@ void run(const atrous_plan &plan, const Buffers &buffers) {
     if (plan.direction == ATROUS_FORWARD) task.forward(part, cut.parts);
     if (plan.direction == ATROUS_INPUT_GRADIENT) task.input_gradient(part, cut.parts);
     if (sums) task.kernel_gradient();
+    finish_streaming();
   });
 }
 

@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "isa.h"
 #include "map.h"
+#include "stream.h"
 #include "threads.h"
 
 namespace atrous {
@@ -111,6 +112,8 @@ class Task {
     slab_.column = super * cut.super;
     slab_.columns = std::min(cut.super, map.outer - slab_.column);
     slab_.width = slab_.columns <= kernels_.lanes ? kernels_.lanes : kernels_.columns;
+    const bool once = cut.block >= map.inner && cut.taps >= map.taps;
+    streams_ = once && plan.conv.groups == 1 && streams(map.out, map.batch * map.out_batch, map.out_pitch[2]);
   }
 
   void run() {
@@ -338,6 +341,7 @@ class Task {
       tile.column = slab_.column + column;
       tile.columns = std::min(slab_.width, slab_.columns - column);
       tile.start = map_.bias ? map_.bias + tile.column : nullptr;
+      tile.stream = streams_;
       functions[tile.columns > kernels_.lanes](tile);
     }
   }
@@ -365,6 +369,7 @@ class Task {
   const float *in_ = nullptr, *read_ = nullptr;  // the samples in work: their input, and what tiles read of it
   float *out_ = nullptr;
   int64_t samples_ = 0;
+  bool streams_;                 // outputs are written once, and past the caches
   int64_t position_ = 0;         // floats between what is read for neighbouring positions
   int64_t begin_ = 0, end_ = 0;  // tiles of the samples
   int64_t runs_ = 0;
@@ -395,6 +400,7 @@ void run(const atrous_plan &plan, const Buffers &buffers) {
     const int64_t group = index / cut.parts / cut.supers % groups, phase = index / cut.parts / cut.supers / groups;
     const Map map = make_map(plan, buffers, phase, group, scratch.table);
     Task(plan, cut, map, scratch, super, part).run();
+    finish_streaming();
   });
 }
 

@@ -21,6 +21,7 @@ struct Tile {
   int64_t columns;     // to be written, at most `Kernels::columns`
   const float *start;  // what the sums start from: a row that holds for all, NULL for zeros …
   bool accumulate;     // … or what c holds already
+  bool stream;         // whether c, whose vectors are then aligned, is written past the caches
   const char *ahead;   // memory that the next tile will read: brought near, ahead_step bytes a step. Any address will do
   int64_t ahead_step;
 };
@@ -35,6 +36,7 @@ struct ChannelTile {
   int64_t rows;     // at most `Kernels::channel_rows`
   int64_t columns;  // any number
   float *c;
+  bool stream;         // as for `Tile`
   const float *start;  // may be NULL: zeros
 };
 
