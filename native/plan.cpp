@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t kLargestNumber = (int64_t{1} << 31) - 1;
 constexpr int64_t kLargestBuffer = int64_t{1} << 60;
 constexpr size_t kLeastWorkspace = 64;
+constexpr double kWorthSharing = 20e-6;  // below, waking a worker and waiting for it costs more than it saves
 
 int64_t elements(int64_t first, int64_t last, const int64_t *sizes, int rank) {
   int64_t product = first * last;
@@ -93,6 +94,7 @@ atrous_status make(const atrous_conv *conv, int direction, int algorithm, atrous
   }
   made.algorithm = best;
   made.seconds = kAlgorithms[best]->seconds(made);
+  if (algorithm < 0 && made.seconds < kWorthSharing) made.threads = 1;
   made.workspace = std::max(kAlgorithms[best]->workspace(made), kLeastWorkspace);
   *plan = made;
   return ATROUS_OK;
