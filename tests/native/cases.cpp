@@ -7,23 +7,36 @@
 namespace {
 
 constexpr int64_t kLargest = (int64_t{1} << 31) - 1;
+constexpr int64_t kMostElements = 200000;
+constexpr int64_t kMostMacsWide = 600000;
 
 struct Draft {
   atrous_conv conv;
   int64_t inner, outer;           // channels and filters of a group
+  bool wide;                      // many channels, which stay as they are chosen
   bool carries[ATROUS_MAX_RANK];  // a pointwise axis, which a plan may fold away
 };
 
-void choose_channels(Random& random, Draft* draft) {
-  const int kind = random.between(1, 10);
+// Channels that don't fit into one block of whatever cache, some at a distance that makes positions share cache sets.
+void choose_wide_channels(Random &random, Draft *draft) {
+  draft->wide = true;
+  draft->inner = random.one_of({128, 256, 300, 512, 520, 1024});
+  draft->outer = draft->inner <= 300 && random.chance(30) ? random.between(120, 300) : random.between(1, 40);
+  if (random.chance(50)) std::swap(draft->inner, draft->outer);
+}
+
+void choose_channels(Random &random, Draft *draft) {
+  const int kind = random.between(1, 50);
   draft->inner = draft->outer = draft->conv.groups = 1;
-  if (kind <= 4) {  // one group
+  if (kind <= 2) {
+    choose_wide_channels(random, draft);
+  } else if (kind <= 20) {  // one group
     draft->inner = random.between(1, 70);
     draft->outer = random.between(1, 70);
-  } else if (kind <= 7) {  // depthwise
+  } else if (kind <= 35) {  // depthwise
     draft->conv.groups = random.between(1, 70);
     if (random.chance(40)) draft->outer = random.between(2, 4);
-  } else if (kind <= 9) {
+  } else if (kind <= 43) {
     draft->conv.groups = random.between(2, 9);
     draft->inner = random.between(1, 70 / draft->conv.groups);
     draft->outer = random.between(1, 70 / draft->conv.groups);
@@ -33,20 +46,25 @@ void choose_channels(Random& random, Draft* draft) {
   }
 }
 
-int64_t choose_rate(Random& random, int64_t input) {
+int64_t choose_length(Random &random, int rank) {
+  if (random.chance(4)) return 0;
+  return random.between(1, rank > 1 || random.chance(50) ? 40 : random.chance(85) ? 400 : 5000);
+}
+
+int64_t choose_rate(Random &random, int64_t input) {
   const int kind = random.between(1, 20);
   if (kind <= 11) return random.between(1, 4);
   if (kind <= 18) return random.between(1, 20);
   return random.one_of({std::max<int64_t>(input, 1), input + 3, 1000000, kLargest});
 }
 
-int64_t choose_stride(Random& random) {
+int64_t choose_stride(Random &random) {
   const int kind = random.between(1, 20);
   if (kind <= 11) return 1;
   return kind <= 19 ? random.between(1, 4) : random.one_of({9, 50, 1000000, kLargest});
 }
 
-int64_t choose_before(Random& random, int64_t input, int64_t reach) {
+int64_t choose_before(Random &random, int64_t input, int64_t reach) {
   const int kind = random.between(1, 20);
   if (kind <= 6) return std::min(reach / 2, kLargest);
   if (kind <= 10) return std::min(reach, kLargest);
@@ -57,17 +75,16 @@ int64_t choose_before(Random& random, int64_t input, int64_t reach) {
 }
 
 // Often what a framework would ask for: `same`, or `valid` of the padded input.
-int64_t choose_output(Random& random, int64_t input, int64_t stride, int64_t before, int64_t reach) {
+int64_t choose_output(Random &random, int64_t input, int64_t stride, int64_t before, int64_t reach) {
   const int kind = random.between(1, 20);
   if (kind <= 11) return (input + stride - 1) / stride;
   if (kind <= 14) return std::clamp<int64_t>((input + before - reach - 1) / stride + 1, 0, 60);
   return random.between(0, kind <= 19 ? 40 : 1);
 }
 
-void choose_axis(Random& random, Draft* draft, int a) {
-  atrous_conv& conv = draft->conv;
-  const int64_t longest = conv.rank == 1 && random.chance(40) ? 400 : 40;
-  conv.input[a] = random.chance(4) ? 0 : random.between(1, longest);
+void choose_axis(Random &random, Draft *draft, int a) {
+  atrous_conv &conv = draft->conv;
+  conv.input[a] = choose_length(random, conv.rank);
   draft->carries[a] = random.chance(12);
   if (draft->carries[a]) {
     conv.kernel[a] = conv.strides[a] = 1;
@@ -84,34 +101,35 @@ void choose_axis(Random& random, Draft* draft, int a) {
   conv.output[a] = choose_output(random, conv.input[a], conv.strides[a], conv.before[a], reach);
 }
 
-double dense_macs(const Draft& draft) {
+double dense_macs(const Draft &draft) {
   double macs = static_cast<double>(draft.conv.batch) * draft.conv.groups * draft.inner * draft.outer;
   for (int a = 0; a < draft.conv.rank; ++a) macs *= static_cast<double>(draft.conv.output[a]) * draft.conv.kernel[a];
   return macs;
 }
 
-bool fits(Draft* draft, int64_t most) {
+bool fits(Draft *draft, int64_t most_macs) {
   draft->conv.channels = draft->conv.groups * draft->inner;
   draft->conv.filters = draft->conv.groups * draft->outer;
-  const atrous_conv& conv = draft->conv;
-  return dense_macs(*draft) <= most && std::max({x_elements(conv), w_elements(conv), y_elements(conv)}) <= most;
+  const atrous_conv &conv = draft->conv;
+  const int64_t elements = std::max({x_elements(conv), w_elements(conv), y_elements(conv)});
+  return dense_macs(*draft) <= most_macs && elements <= std::min(most_macs, kMostElements);
 }
 
-void halve(int64_t* n) { *n = (*n + 1) / 2; }
+void halve(int64_t *n) { *n = (*n + 1) / 2; }
 
 // Any one of the sizes, whichever it is: small in each way, not in one way only.
-void shrink(Random& random, Draft* draft) {
-  atrous_conv& conv = draft->conv;
+void shrink(Random &random, Draft *draft) {
+  atrous_conv &conv = draft->conv;
   const int a = random.between(0, conv.rank - 1);
-  switch (random.between(0, 6)) {
+  switch (random.between(draft->wide ? 2 : 0, 6)) {
     case 0:
-      return halve(&conv.batch);
-    case 1:
-      return halve(&conv.groups);
-    case 2:
       return halve(&draft->inner);
-    case 3:
+    case 1:
       return halve(&draft->outer);
+    case 2:
+      return halve(&conv.groups);
+    case 3:
+      return halve(&conv.batch);
     case 4:
       return halve(&conv.kernel[a]);
     case 5:
@@ -130,12 +148,12 @@ float Random::value() {
   return chance(10) ? 0.0f : static_cast<float>(bits) / (1 << 23);
 }
 
-atrous_conv random_conv(Random& random, int64_t most_macs) {
+atrous_conv random_conv(Random &random, int64_t most_macs) {
   Draft draft = {};
   draft.conv.rank = random.between(1, ATROUS_MAX_RANK);
   draft.conv.batch = random.chance(3) ? 0 : random.between(1, 3);
   choose_channels(random, &draft);
   for (int a = 0; a < draft.conv.rank; ++a) choose_axis(random, &draft, a);
-  while (!fits(&draft, most_macs)) shrink(random, &draft);
+  while (!fits(&draft, draft.wide ? kMostMacsWide : most_macs)) shrink(random, &draft);
   return draft.conv;
 }

@@ -24,5 +24,5 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-// At most `most_macs` multiply-adds, padding included, and as many elements in each buffer.
-atrous_conv random_conv(Random& random, int64_t most_macs);
+// At most 200000 elements in each buffer and `most_macs` multiply-adds, padding included; few with many channels have 600000.
+atrous_conv random_conv(Random &random, int64_t most_macs);

@@ -7,7 +7,7 @@
 
 int failures = 0;
 
-std::vector<atrous_plan> plans_of(const atrous_conv& conv, atrous_direction direction, int threads) {
+std::vector<atrous_plan> plans_of(const atrous_conv &conv, atrous_direction direction, int threads) {
   std::vector<atrous_plan> plans;
   const int isa_before = atrous_isa();
   atrous_set_threads(threads);
@@ -26,24 +26,24 @@ std::vector<atrous_plan> plans_of(const atrous_conv& conv, atrous_direction dire
   return plans;
 }
 
-std::string describe(const atrous_plan& plan) {
+std::string describe(const atrous_plan &plan) {
   return std::string(direction_name(plan.direction)) + ", " + atrous_algorithm_name(plan.algorithm) + ", " +
          atrous_isa_name(plan.isa) + ", threads " + std::to_string(plan.threads) + ": " + describe(plan.conv);
 }
 
-Problem::Problem(const atrous_conv& c, atrous_direction d, uint64_t seed) : conv(c), direction(d) {
+Problem::Problem(const atrous_conv &c, atrous_direction d, uint64_t seed) : conv(c), direction(d) {
   const Sizes sizes = sizes_of(c, d);
   first.resize(sizes.first);
   second.resize(sizes.second);
   bias.resize(sizes.bias);
   Random random(seed);
-  for (std::vector<float>* values : {&first, &second, &bias})
-    for (float& value : *values) value = random.value();
+  for (std::vector<float> *values : {&first, &second, &bias})
+    for (float &value : *values) value = random.value();
 }
 
 Expected Problem::oracle() const { return expected(conv, direction, first.data(), second.data(), bias.data()); }
 
-std::vector<float> Problem::run(const atrous_plan& plan) const {
+std::vector<float> Problem::run(const atrous_plan &plan) const {
   std::vector<char> workspace(plan.workspace);
   std::vector<float> result(sizes_of(conv, direction).result, std::nanf(""));
   CHECK(atrous_run(&plan, first.data(), second.data(), bias.data(), result.data(), workspace.data()) == ATROUS_OK);
@@ -64,6 +64,6 @@ atrous_conv conv1d(int64_t batch, int64_t length, int64_t channels, int64_t filt
   return conv;
 }
 
-bool same(const std::vector<float>& a, const std::vector<float>& b) {
+bool same(const std::vector<float> &a, const std::vector<float> &b) {
   return a.size() == b.size() && (a.empty() || !std::memcmp(a.data(), b.data(), a.size() * sizeof(float)));
 }

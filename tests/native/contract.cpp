@@ -16,7 +16,7 @@ atrous_conv good() {
   atrous_conv conv = conv1d(2, 9, 6, 4, 3, 2);
   conv.rank = 2;
   conv.groups = 2;
-  for (int64_t* values : {conv.input, conv.output, conv.kernel, conv.strides, conv.rates, conv.before}) {
+  for (int64_t *values : {conv.input, conv.output, conv.kernel, conv.strides, conv.rates, conv.before}) {
     values[1] = values[0];
     values[2] = INT64_MIN;
   }
@@ -24,7 +24,7 @@ atrous_conv good() {
 }
 
 // The status for a geometry, in every direction; a plan is made only with ATROUS_OK, and is left as it was otherwise.
-atrous_status status_of(const atrous_conv& conv) {
+atrous_status status_of(const atrous_conv &conv) {
   atrous_status status = ATROUS_OK;
   for (int algorithm = -1; algorithm < 0 || atrous_algorithm_name(algorithm); ++algorithm) {
     for (atrous_direction direction : kDirections) {
@@ -40,7 +40,7 @@ atrous_status status_of(const atrous_conv& conv) {
   return status;
 }
 
-atrous_status with(const std::function<void(atrous_conv&)>& change) {
+atrous_status with(const std::function<void(atrous_conv &)> &change) {
   atrous_conv conv = good();
   change(conv);
   return status_of(conv);
@@ -48,60 +48,60 @@ atrous_status with(const std::function<void(atrous_conv&)>& change) {
 
 void geometry() {
   CHECK(status_of(good()) == ATROUS_OK);
-  for (int rank : {0, 4, -1, INT_MAX, INT_MIN}) CHECK(with([&](atrous_conv& c) { c.rank = rank; }) == ATROUS_BAD_RANK);
+  for (int rank : {0, 4, -1, INT_MAX, INT_MIN}) CHECK(with([&](atrous_conv &c) { c.rank = rank; }) == ATROUS_BAD_RANK);
 
   const struct {
-    int64_t* (*field)(atrous_conv&);
+    int64_t *(*field)(atrous_conv &);
     int64_t least;
-  } fields[] = {{[](atrous_conv& c) { return &c.batch; }, 0},     {[](atrous_conv& c) { return &c.channels; }, 1},
-                {[](atrous_conv& c) { return &c.filters; }, 1},   {[](atrous_conv& c) { return &c.groups; }, 1},
-                {[](atrous_conv& c) { return &c.input[1]; }, 0},  {[](atrous_conv& c) { return &c.output[1]; }, 0},
-                {[](atrous_conv& c) { return &c.kernel[1]; }, 1}, {[](atrous_conv& c) { return &c.strides[1]; }, 1},
-                {[](atrous_conv& c) { return &c.rates[1]; }, 1}};
-  for (const auto& f : fields) {
+  } fields[] = {{[](atrous_conv &c) { return &c.batch; }, 0},     {[](atrous_conv &c) { return &c.channels; }, 1},
+                {[](atrous_conv &c) { return &c.filters; }, 1},   {[](atrous_conv &c) { return &c.groups; }, 1},
+                {[](atrous_conv &c) { return &c.input[1]; }, 0},  {[](atrous_conv &c) { return &c.output[1]; }, 0},
+                {[](atrous_conv &c) { return &c.kernel[1]; }, 1}, {[](atrous_conv &c) { return &c.strides[1]; }, 1},
+                {[](atrous_conv &c) { return &c.rates[1]; }, 1}};
+  for (const auto &f : fields) {
     for (int64_t small : {f.least - 1, int64_t{-7}, -kLargest - 2, INT64_MIN})
-      CHECK(with([&](atrous_conv& c) { *f.field(c) = small; }) == ATROUS_BAD_SIZE);
+      CHECK(with([&](atrous_conv &c) { *f.field(c) = small; }) == ATROUS_BAD_SIZE);
     for (int64_t large : {kLargest + 1, int64_t{1} << 40, INT64_MAX})
-      CHECK(with([&](atrous_conv& c) { *f.field(c) = large; }) == ATROUS_TOO_LARGE);
+      CHECK(with([&](atrous_conv &c) { *f.field(c) = large; }) == ATROUS_TOO_LARGE);
   }
-  for (int64_t before : {kLargest, -kLargest - 1}) CHECK(with([&](atrous_conv& c) { c.before[0] = before; }) == ATROUS_OK);
+  for (int64_t before : {kLargest, -kLargest - 1}) CHECK(with([&](atrous_conv &c) { c.before[0] = before; }) == ATROUS_OK);
   for (int64_t before : {kLargest + 1, -kLargest - 2, INT64_MAX, INT64_MIN})
-    CHECK(with([&](atrous_conv& c) { c.before[0] = before; }) == ATROUS_TOO_LARGE);
-  CHECK(with([](atrous_conv& c) { c.rates[0] = c.strides[1] = kLargest; }) == ATROUS_OK);
+    CHECK(with([&](atrous_conv &c) { c.before[0] = before; }) == ATROUS_TOO_LARGE);
+  CHECK(with([](atrous_conv &c) { c.rates[0] = c.strides[1] = kLargest; }) == ATROUS_OK);
 
-  CHECK(with([](atrous_conv& c) { c.groups = 4; }) == ATROUS_BAD_GROUPS);  // 6 channels
-  CHECK(with([](atrous_conv& c) { c.groups = 3; }) == ATROUS_BAD_GROUPS);  // 4 filters
+  CHECK(with([](atrous_conv &c) { c.groups = 4; }) == ATROUS_BAD_GROUPS);  // 6 channels
+  CHECK(with([](atrous_conv &c) { c.groups = 3; }) == ATROUS_BAD_GROUPS);  // 4 filters
 }
 
 // Buffers of 2^60 elements are too large, whichever it is; just below they can be planned, without an overflow on the way.
 void huge_buffers() {
-  auto huge = [](int64_t* (*sizes)(atrous_conv&), int64_t last) {
+  auto huge = [](int64_t *(*sizes)(atrous_conv &), int64_t last) {
     atrous_conv conv = conv1d(1, 1, 1, 1, 1, 1);
     conv.rank = 3;
-    for (int64_t* values : {conv.input, conv.output, conv.kernel, conv.strides, conv.rates}) values[1] = values[2] = 1;
+    for (int64_t *values : {conv.input, conv.output, conv.kernel, conv.strides, conv.rates}) values[1] = values[2] = 1;
     sizes(conv)[0] = sizes(conv)[1] = 1 << 20;
     sizes(conv)[2] = last;
     return status_of(conv);
   };
-  for (auto sizes : {+[](atrous_conv& c) { return c.input; }, +[](atrous_conv& c) { return c.output; },
-                     +[](atrous_conv& c) { return c.kernel; }}) {
+  for (auto sizes : {+[](atrous_conv &c) { return c.input; }, +[](atrous_conv &c) { return c.output; },
+                     +[](atrous_conv &c) { return c.kernel; }}) {
     CHECK(huge(sizes, 1 << 20) == ATROUS_TOO_LARGE);
     CHECK(huge(sizes, (1 << 20) - 1) == ATROUS_OK);
     CHECK(huge(sizes, kLargest) == ATROUS_TOO_LARGE);
   }
-  CHECK(with([](atrous_conv& c) {
+  CHECK(with([](atrous_conv &c) {
           c.batch = 0;
           c.input[0] = c.input[1] = kLargest;
           c.channels = 1 << 30;
         }) == ATROUS_TOO_LARGE);
-  CHECK(with([](atrous_conv& c) { c.channels = c.filters = kLargest - 1; }) == ATROUS_TOO_LARGE);
-  CHECK(with([](atrous_conv& c) { c.channels = c.filters = c.groups = kLargest; }) == ATROUS_OK);
-  CHECK(with([](atrous_conv& c) {
+  CHECK(with([](atrous_conv &c) { c.channels = c.filters = kLargest - 1; }) == ATROUS_TOO_LARGE);
+  CHECK(with([](atrous_conv &c) { c.channels = c.filters = c.groups = kLargest; }) == ATROUS_OK);
+  CHECK(with([](atrous_conv &c) {
           c.channels = c.filters = c.groups = kLargest;
           c.batch = 0;
         }) == ATROUS_OK);
   // Axes that a plan may fold into one whose distances are already as large as can be.
-  for (int64_t* (*field)(atrous_conv&) : {+[](atrous_conv& c) { return c.rates; }, +[](atrous_conv& c) { return c.before; }}) {
+  for (int64_t *(*field)(atrous_conv &) : {+[](atrous_conv &c) { return c.rates; }, +[](atrous_conv &c) { return c.before; }}) {
     atrous_conv conv = conv1d(1, 1, 1, 1, 1, 1);
     conv.rank = 3;
     for (int a = 1; a < 3; ++a) {
@@ -147,7 +147,7 @@ void run_arguments() {
     atrous_plan_make(&problem.conv, direction, &plan);
     std::vector<float> result(sizes_of(problem.conv, direction).result);
     std::vector<char> workspace(plan.workspace);
-    auto run = [&](const float* first, const float* second, float* to, void* space) {
+    auto run = [&](const float *first, const float *second, float *to, void *space) {
       return atrous_run(&plan, first, second, problem.bias.data(), to, space);
     };
     const float *first = problem.first.data(), *second = problem.second.data();
@@ -159,8 +159,8 @@ void run_arguments() {
     CHECK(atrous_run(nullptr, first, second, nullptr, result.data(), workspace.data()) == ATROUS_BAD_POINTER);
     CHECK(atrous_run(&plan, first, second, nullptr, result.data(), workspace.data()) == ATROUS_OK);  // no bias
 
-    CHECK(run(first, second, const_cast<float*>(first), workspace.data()) == ATROUS_OVERLAP);
-    CHECK(run(first, second, const_cast<float*>(second), workspace.data()) == ATROUS_OVERLAP);
+    CHECK(run(first, second, const_cast<float *>(first), workspace.data()) == ATROUS_OVERLAP);
+    CHECK(run(first, second, const_cast<float *>(second), workspace.data()) == ATROUS_OVERLAP);
     CHECK(run(first, second, result.data(), result.data() + result.size() - 1) == ATROUS_OVERLAP);
     if (direction != ATROUS_KERNEL_GRADIENT) CHECK(run(first, second, problem.bias.data(), workspace.data()) == ATROUS_OVERLAP);
     // Neighbours don't overlap.
@@ -175,22 +175,22 @@ void tampered_plans() {
   std::vector<char> workspace(1 << 20);
   atrous_plan plan;
   atrous_plan_make(&problem.conv, ATROUS_FORWARD, &plan);
-  auto refused = [&](const std::function<void(atrous_plan&)>& change) {
+  auto refused = [&](const std::function<void(atrous_plan &)> &change) {
     atrous_plan other = plan;
     change(other);
     return atrous_run(&other, problem.first.data(), problem.second.data(), nullptr, result.data(), workspace.data()) ==
            ATROUS_BAD_PLAN;
   };
   for (int wrong : {-1, 1000, INT_MIN, INT_MAX}) {
-    CHECK(refused([&](atrous_plan& p) { p.direction = wrong; }));
-    CHECK(refused([&](atrous_plan& p) { p.algorithm = wrong; }));
-    CHECK(refused([&](atrous_plan& p) { p.isa = wrong; }));
-    CHECK(refused([&](atrous_plan& p) { p.conv.rank = wrong; }));
+    CHECK(refused([&](atrous_plan &p) { p.direction = wrong; }));
+    CHECK(refused([&](atrous_plan &p) { p.algorithm = wrong; }));
+    CHECK(refused([&](atrous_plan &p) { p.isa = wrong; }));
+    CHECK(refused([&](atrous_plan &p) { p.conv.rank = wrong; }));
   }
-  CHECK(refused([](atrous_plan& p) { p.threads = 0; }));
-  CHECK(refused([](atrous_plan& p) { p.workspace = 0; }));
-  CHECK(refused([](atrous_plan& p) { std::memset(&p, 0, sizeof p); }));
-  CHECK(refused([](atrous_plan& p) { std::memset(&p, 0xff, sizeof p); }));
+  CHECK(refused([](atrous_plan &p) { p.threads = 0; }));
+  CHECK(refused([](atrous_plan &p) { p.workspace = 0; }));
+  CHECK(refused([](atrous_plan &p) { std::memset(&p, 0, sizeof p); }));
+  CHECK(refused([](atrous_plan &p) { std::memset(&p, 0xff, sizeof p); }));
 }
 
 // Where there is nothing to add up, the result is the bias, or zero; where there is no result, nothing happens, and pointers to
@@ -202,7 +202,7 @@ void empty_sizes() {
       (what == 0 ? conv.batch : what == 1 ? conv.input[1] : conv.output[0]) = 0;
       Problem problem(conv, direction);
       const Expected expected = problem.oracle();
-      for (const atrous_plan& plan : plans_of(conv, direction, 2))
+      for (const atrous_plan &plan : plans_of(conv, direction, 2))
         CHECK(difference(expected, problem.run(plan).data()).empty());
     }
     atrous_conv conv = good();
@@ -212,7 +212,7 @@ void empty_sizes() {
     char workspace[1 << 16];
     atrous_plan plan;
     CHECK(atrous_plan_make(&conv, direction, &plan) == ATROUS_OK && plan.workspace <= sizeof workspace);
-    auto or_null = [](std::vector<float>& values) { return values.empty() ? nullptr : values.data(); };
+    auto or_null = [](std::vector<float> &values) { return values.empty() ? nullptr : values.data(); };
     CHECK(atrous_run(&plan, or_null(problem.first), or_null(problem.second), nullptr, or_null(result), workspace) == ATROUS_OK);
   }
 }

@@ -30,12 +30,12 @@ extern "C" void __sanitizer_set_death_callback(void (*)());
 namespace {
 
 constexpr int64_t kMostMacs = 200000;
-constexpr size_t kCapacity = kMostMacs * sizeof(float);
+constexpr size_t kCapacity = 200000 * sizeof(float);
 constexpr size_t kMostWorkspace = size_t{256} << 20;
 constexpr int kMostFailures = 10;
 
 char current[1024];  // the run under way, for a crash
-const char* program;
+const char *program;
 int failures = 0;
 std::map<std::string, int64_t> runs;  // how many, by direction, algorithm and instruction set
 
@@ -60,7 +60,7 @@ void report_crashes() {
 // Operands, result and workspace of one case in one direction.
 class Trial {
  public:
-  Trial(uint64_t seed, const atrous_conv& conv, atrous_direction direction, Random& random)
+  Trial(uint64_t seed, const atrous_conv &conv, atrous_direction direction, Random &random)
       : seed_(seed), conv_(conv), direction_(direction), sizes_(sizes_of(conv, direction)), random_(random) {
     static Fence fences[5] = {Fence(kCapacity), Fence(kCapacity), Fence(kCapacity), Fence(kCapacity), Fence(kMostWorkspace)};
     for (int i = 0; i < 5; ++i) fence_[i] = &fences[i];
@@ -92,38 +92,38 @@ class Trial {
     bias_ = !biased ? nullptr : shared ? first_ + random_.between(0, all - sizes_.bias) : operand(2, sizes_.bias, 1);
   }
 
-  float* operand(int index, int64_t size, float scale) {
-    float* values = place(index, size * sizeof(float));
+  float *operand(int index, int64_t size, float scale) {
+    float *values = place(index, size * sizeof(float));
     for (int64_t i = 0; i < size; ++i) values[i] = random_.value() * scale;
     fence_[index]->seal();
     return values;
   }
 
-  float* place(int index, size_t bytes) { return fence_[index]->place(bytes, random_.chance(50), random_.between(0, 17)); }
+  float *place(int index, size_t bytes) { return fence_[index]->place(bytes, random_.chance(50), random_.between(0, 17)); }
 
-  atrous_status plan(int algorithm, int threads, atrous_plan* plan) {
+  atrous_status plan(int algorithm, int threads, atrous_plan *plan) {
     atrous_set_threads(threads);
     return algorithm < 0 ? atrous_plan_make(&conv_, direction_, plan) : atrous_plan_with(&conv_, direction_, algorithm, plan);
   }
 
   // An algorithm, or with -1 the library's own choice. `done` are the plans that were run.
-  void run_algorithm(int algorithm, std::vector<atrous_plan>* done) {
+  void run_algorithm(int algorithm, std::vector<atrous_plan> *done) {
     atrous_plan plans[2];
     for (int i = 0; i < 2; ++i) {
       std::memset(&plans[i], 0, sizeof plans[i]);
       const atrous_status status = plan(algorithm, i + 1, &plans[i]);
       if (status != ATROUS_OK) return fail(algorithm, i + 1, atrous_status_message(status));
       if (algorithm >= 0 && plans[i].algorithm != algorithm) return;  // it doesn't know the case
-      if (const char* wrong = wrong_plan(plans[i], i + 1)) return fail(plans[i].algorithm, i + 1, wrong);
+      if (const char *wrong = wrong_plan(plans[i], i + 1)) return fail(plans[i].algorithm, i + 1, wrong);
       if (plans[i].algorithm == ATROUS_REFERENCE) plans[i].isa = 0;  // so that it is run once
     }
-    for (const atrous_plan& other : *done)
+    for (const atrous_plan &other : *done)
       if (!std::memcmp(&other, &plans[0], sizeof other)) return;
     done->push_back(plans[0]);
     run_plans(plans);
   }
 
-  const char* wrong_plan(const atrous_plan& plan, int threads) const {
+  const char *wrong_plan(const atrous_plan &plan, int threads) const {
     double dense = static_cast<double>(conv_.batch) * (conv_.channels / conv_.groups) * conv_.filters;
     for (int a = 0; a < conv_.rank; ++a) dense *= static_cast<double>(conv_.output[a]) * conv_.kernel[a];
     if (plan.valid_macs != expected_.macs) return "plan: wrong valid_macs";
@@ -134,18 +134,18 @@ class Trial {
     return nullptr;
   }
 
-  void run_plans(const atrous_plan* plans) {
+  void run_plans(const atrous_plan *plans) {
     std::vector<float> before;
     for (int i = 0; i < 2; ++i) {
       const int algorithm = plans[i].algorithm, threads = i + 1;
       std::snprintf(current, sizeof current, "crash in %s", failure(plans[i].algorithm, plans[i].isa, threads, "").c_str());
-      float* result = place(3, sizes_.result * sizeof(float));
-      void* workspace = place(4, plans[i].workspace);
+      float *result = place(3, sizes_.result * sizeof(float));
+      void *workspace = place(4, plans[i].workspace);
       const atrous_status status = atrous_run(&plans[i], first_, second_, bias_, result, workspace);
       ++runs[std::string(direction_name(direction_)) + ", " + atrous_algorithm_name(algorithm) + ", " +
              (algorithm == ATROUS_REFERENCE ? "any" : atrous_isa_name(plans[i].isa))];
       if (status != ATROUS_OK) return fail(algorithm, threads, atrous_status_message(status));
-      const char* const names[] = {"first operand", "second operand", "bias", "result", "workspace"};
+      const char *const names[] = {"first operand", "second operand", "bias", "result", "workspace"};
       for (int f = 3; f < 5; ++f)
         if (!fence_[f]->intact()) return fail(algorithm, threads, std::string("wrote outside the ") + names[f]);
       const std::string wrong = difference(expected_, result);
@@ -160,25 +160,25 @@ class Trial {
   void check_overlap() {
     atrous_plan plan;
     if (!sizes_.result || atrous_plan_make(&conv_, direction_, &plan) != ATROUS_OK) return;
-    void* workspace = place(4, plan.workspace);
+    void *workspace = place(4, plan.workspace);
     const int64_t sizes[] = {sizes_.first, sizes_.second, bias_ ? sizes_.bias : 0};
-    const float* operands[] = {first_, second_, bias_};
+    const float *operands[] = {first_, second_, bias_};
     for (int i = 0; i < 3; ++i) {
       if (!sizes[i]) continue;
-      float* result = const_cast<float*>(operands[i]) + sizes[i] - 1;
+      float *result = const_cast<float *>(operands[i]) + sizes[i] - 1;
       if (atrous_run(&plan, first_, second_, bias_, result, workspace) != ATROUS_OVERLAP)
         fail(plan.algorithm, plan.threads, "a result that shares memory with an operand is not refused");
     }
   }
 
-  std::string failure(int algorithm, int isa, int threads, const std::string& what) const {
-    const char* name = algorithm < 0 ? "own choice" : atrous_algorithm_name(algorithm);
+  std::string failure(int algorithm, int isa, int threads, const std::string &what) const {
+    const char *name = algorithm < 0 ? "own choice" : atrous_algorithm_name(algorithm);
     return std::string(direction_name(direction_)) + ", " + name + ", " + atrous_isa_name(isa) + ", threads " +
            std::to_string(threads) + (bias_ ? ", bias" : "") + ": " + what + "\n  " + describe(conv_) +
            "\n  repeat: " + program + " 1 " + std::to_string(seed_) + "\n";
   }
 
-  void fail(int algorithm, int threads, const std::string& what) {
+  void fail(int algorithm, int threads, const std::string &what) {
     std::fputs(failure(algorithm, atrous_isa(), threads, what).c_str(), stderr);
     if (++failures >= kMostFailures) std::exit(1);
   }
@@ -187,8 +187,8 @@ class Trial {
   const atrous_conv conv_;
   const atrous_direction direction_;
   const Sizes sizes_;
-  Random& random_;
-  Fence* fence_[5];  // first, second, bias, result, workspace
+  Random &random_;
+  Fence *fence_[5];  // first, second, bias, result, workspace
   const float *first_, *second_, *bias_;
   Expected expected_;
 };
@@ -202,13 +202,13 @@ void run_case(uint64_t seed) {
 
 }  // namespace
 
-int main(int count, char** arguments) {
+int main(int count, char **arguments) {
   program = arguments[0];
   const int64_t cases = count > 1 ? std::atoll(arguments[1]) : 1000;
   const uint64_t seed = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 1;
   report_crashes();
   for (int64_t i = 0; i < cases; ++i) run_case(seed + i);
-  for (const auto& [what, times] : runs) std::printf("%10lld runs: %s\n", static_cast<long long>(times), what.c_str());
+  for (const auto &[what, times] : runs) std::printf("%10lld runs: %s\n", static_cast<long long>(times), what.c_str());
   std::printf("%lld cases from seed %llu, %d failures\n", static_cast<long long>(cases), static_cast<unsigned long long>(seed),
               failures);
   return failures ? 1 : 0;

@@ -9,7 +9,7 @@ namespace {
 constexpr double kTolerance = 8;  // as in tests/oracle.py
 constexpr double kEpsilon = 1.0 / (1 << 23);
 
-int64_t product(const int64_t* sizes, int rank) {
+int64_t product(const int64_t *sizes, int rank) {
   int64_t result = 1;
   for (int a = 0; a < rank; ++a) result *= sizes[a];
   return result;
@@ -21,7 +21,7 @@ struct Meeting {
 };
 
 // All of them, along the axes from `axis` on.
-std::vector<Meeting> meetings(const atrous_conv& c, int axis) {
+std::vector<Meeting> meetings(const atrous_conv &c, int axis) {
   if (axis == c.rank) return {{0, 0, 0}};
   const std::vector<Meeting> rest = meetings(c, axis + 1);
   const int left = c.rank - axis - 1;
@@ -32,13 +32,13 @@ std::vector<Meeting> meetings(const atrous_conv& c, int axis) {
     for (int64_t m = 0; m < c.kernel[axis]; ++m) {
       const int64_t at = i * c.strides[axis] + c.rates[axis] * m - c.before[axis];
       if (at < 0 || at >= c.input[axis]) continue;
-      for (const Meeting& r : rest) all.push_back({i * outputs + r.output, m * taps + r.tap, at * inputs + r.input});
+      for (const Meeting &r : rest) all.push_back({i * outputs + r.output, m * taps + r.tap, at * inputs + r.input});
     }
   }
   return all;
 }
 
-std::string text(const int64_t* values, int rank) {
+std::string text(const int64_t *values, int rank) {
   std::string result = "{";
   for (int a = 0; a < rank; ++a) result += (a ? ", " : "") + std::to_string(values[a]);
   return result + "}";
@@ -46,19 +46,19 @@ std::string text(const int64_t* values, int rank) {
 
 }  // namespace
 
-int64_t x_elements(const atrous_conv& c) { return c.batch * product(c.input, c.rank) * c.channels; }
-int64_t w_elements(const atrous_conv& c) { return product(c.kernel, c.rank) * (c.channels / c.groups) * c.filters; }
-int64_t y_elements(const atrous_conv& c) { return c.batch * product(c.output, c.rank) * c.filters; }
+int64_t x_elements(const atrous_conv &c) { return c.batch * product(c.input, c.rank) * c.channels; }
+int64_t w_elements(const atrous_conv &c) { return product(c.kernel, c.rank) * (c.channels / c.groups) * c.filters; }
+int64_t y_elements(const atrous_conv &c) { return c.batch * product(c.output, c.rank) * c.filters; }
 
-Sizes sizes_of(const atrous_conv& c, atrous_direction direction) {
+Sizes sizes_of(const atrous_conv &c, atrous_direction direction) {
   const int64_t x = x_elements(c), w = w_elements(c), y = y_elements(c);
   if (direction == ATROUS_FORWARD) return {x, w, c.filters, y};
   if (direction == ATROUS_INPUT_GRADIENT) return {y, w, c.channels, x};
   return {x, y, 0, w};
 }
 
-Expected expected(const atrous_conv& c, atrous_direction direction, const float* first, const float* second,
-                  const float* bias) {
+Expected expected(const atrous_conv &c, atrous_direction direction, const float *first, const float *second,
+                  const float *bias) {
   const Sizes sizes = sizes_of(c, direction);
   Expected result;
   result.value.assign(sizes.result, 0);
@@ -71,7 +71,7 @@ Expected expected(const atrous_conv& c, atrous_direction direction, const float*
   const int64_t inputs = product(c.input, c.rank), outputs = product(c.output, c.rank);
   const std::vector<Meeting> all = meetings(c, 0);
   for (int64_t n = 0; n < c.batch; ++n) {
-    for (const Meeting& at : all) {
+    for (const Meeting &at : all) {
       for (int64_t i = 0; i < c.channels; ++i) {
         const int64_t x = (n * inputs + at.input) * c.channels + i;
         for (int64_t o = 0; o < outer; ++o) {
@@ -90,7 +90,7 @@ Expected expected(const atrous_conv& c, atrous_direction direction, const float*
   return result;
 }
 
-std::string difference(const Expected& expected, const float* actual) {
+std::string difference(const Expected &expected, const float *actual) {
   for (size_t i = 0; i < expected.value.size(); ++i) {
     const double value = expected.value[i], allowed = kTolerance * kEpsilon * expected.scale[i] + FLT_MIN;
     const double error = std::fabs(actual[i] - value);
@@ -104,12 +104,12 @@ std::string difference(const Expected& expected, const float* actual) {
   return "";
 }
 
-const char* direction_name(int direction) {
-  const char* names[] = {"forward", "input gradient", "kernel gradient"};
+const char *direction_name(int direction) {
+  const char *names[] = {"forward", "input gradient", "kernel gradient"};
   return names[direction];
 }
 
-std::string describe(const atrous_conv& c) {
+std::string describe(const atrous_conv &c) {
   return "rank " + std::to_string(c.rank) + ", batch " + std::to_string(c.batch) + ", channels " + std::to_string(c.channels) +
          ", filters " + std::to_string(c.filters) + ", groups " + std::to_string(c.groups) + ", input " +
          text(c.input, c.rank) + ", output " + text(c.output, c.rank) + ", kernel " + text(c.kernel, c.rank) + ", strides " +

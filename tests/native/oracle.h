@@ -14,24 +14,24 @@ struct Expected {
 };
 
 // Elements of a buffer, named as in atrous.h.
-int64_t x_elements(const atrous_conv& conv);
-int64_t w_elements(const atrous_conv& conv);
-int64_t y_elements(const atrous_conv& conv);
+int64_t x_elements(const atrous_conv &conv);
+int64_t w_elements(const atrous_conv &conv);
+int64_t y_elements(const atrous_conv &conv);
 
 // Elements of the first operand, the second, the bias and the result of a direction.
 struct Sizes {
   int64_t first, second, bias, result;
 };
-Sizes sizes_of(const atrous_conv& conv, atrous_direction direction);
+Sizes sizes_of(const atrous_conv &conv, atrous_direction direction);
 
 // What `atrous_run` must compute. `bias` may be NULL.
-Expected expected(const atrous_conv& conv, atrous_direction direction, const float* first, const float* second,
-                  const float* bias);
+Expected expected(const atrous_conv &conv, atrous_direction direction, const float *first, const float *second,
+                  const float *bias);
 
 // Empty where every element is within 8·eps·Σ|x||w|, and NaN or infinite where the definition is; else what is wrong.
-std::string difference(const Expected& expected, const float* actual);
+std::string difference(const Expected &expected, const float *actual);
 
-const char* direction_name(int direction);
+const char *direction_name(int direction);
 
 // The geometry in one line.
-std::string describe(const atrous_conv& conv);
+std::string describe(const atrous_conv &conv);

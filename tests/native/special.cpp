@@ -9,13 +9,13 @@ static int report() {
   return 0;
 }
 
-int main(int count, char** arguments) {
+int main(int count, char **arguments) {
   if (count > 1 && !std::strcmp(arguments[1], "report")) return report();
   const struct {
-    const char* name;
+    const char *name;
     void (*test)();
   } tests[] = {{"values", test_values}, {"contract", test_contract}, {"threads", test_threads}};
-  for (const auto& t : tests) {
+  for (const auto &t : tests) {
     if (count > 1 && std::strcmp(arguments[1], t.name)) continue;
     const int before = failures;
     t.test();

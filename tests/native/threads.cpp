@@ -22,7 +22,7 @@ constexpr int kRepeats = 200;
 // Enough tasks for several threads, in a fraction of a millisecond.
 Problem problem() { return Problem(conv1d(2, 200, 24, 24, 3, 4), ATROUS_FORWARD); }
 
-atrous_plan plan_for(const Problem& problem, int threads) {
+atrous_plan plan_for(const Problem &problem, int threads) {
   atrous_set_threads(threads);
   atrous_plan plan;
   CHECK(atrous_plan_make(&problem.conv, problem.direction, &plan) == ATROUS_OK);
@@ -31,7 +31,7 @@ atrous_plan plan_for(const Problem& problem, int threads) {
 
 int threads_of_process() {
   int count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) count += entry.exists();
+  for (const auto &entry : std::filesystem::directory_iterator("/proc/self/task")) count += entry.exists();
   return count;
 }
 
@@ -61,7 +61,7 @@ void concurrent_callers() {
       }
     });
   }
-  for (std::thread& caller : callers) caller.join();
+  for (std::thread &caller : callers) caller.join();
   CHECK(wrong == 0);
   CHECK(most <= before + 4);
 }
@@ -128,9 +128,9 @@ void forks() {}
 #endif
 
 // What this program says of its settings in a process of its own: "<threads> <instruction set>".
-std::string report(const std::string& variables) {
+std::string report(const std::string &variables) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
-  std::FILE* pipe = popen(("env -u ATROUS_NUM_THREADS -u ATROUS_ISA " + variables + " '" + self + "' report").c_str(), "r");
+  std::FILE *pipe = popen(("env -u ATROUS_NUM_THREADS -u ATROUS_ISA " + variables + " '" + self + "' report").c_str(), "r");
   char line[100] = "";
   CHECK(pipe && std::fgets(line, sizeof line, pipe));
   if (pipe) pclose(pipe);
@@ -142,7 +142,7 @@ void environment() {
   const std::string usual = report(""), isa = usual.substr(usual.find(' ') + 1);
   const int processors = std::max(1, std::stoi(usual));
   CHECK(report("ATROUS_NUM_THREADS=3") == "3 " + isa);
-  for (const char* useless : {"0", "-2", "many", "''"}) CHECK(report(std::string("ATROUS_NUM_THREADS=") + useless) == usual);
+  for (const char *useless : {"0", "-2", "many", "''"}) CHECK(report(std::string("ATROUS_NUM_THREADS=") + useless) == usual);
   CHECK(std::stoi(report("ATROUS_NUM_THREADS=99999999999999999999")) < 10000);
   for (int other = 0; other < atrous_isa_count(); ++other) {
     const std::string name = atrous_isa_name(other);
