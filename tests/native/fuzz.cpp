@@ -73,10 +73,9 @@ class Trial {
     for (int isa = 0; isa < atrous_isa_count(); ++isa) {
       if (!atrous_isa_supported(isa)) continue;
       atrous_set_isa(isa);
-      for (int algorithm = -1; algorithm < 0 || atrous_algorithm_name(algorithm); ++algorithm) {
-        if (algorithm == ATROUS_REFERENCE && isa > 0) continue;  // knows nothing of instruction sets
-        run_algorithm(algorithm, &done);
-      }
+      for (int algorithm = 0; atrous_algorithm_name(algorithm); ++algorithm)
+        if (algorithm != ATROUS_REFERENCE || isa == 0) run_algorithm(algorithm, &done);  // it knows nothing of instruction sets
+      run_algorithm(-1, &done);
     }
     check_overlap();
   }
@@ -118,8 +117,8 @@ class Trial {
       if (plans[i].algorithm == ATROUS_REFERENCE) plans[i].isa = 0;  // so that it is run once
     }
     for (const atrous_plan &other : *done)
-      if (!std::memcmp(&other, &plans[0], sizeof other)) return;
-    done->push_back(plans[0]);
+      if (!std::memcmp(&other, &plans[1], sizeof other)) return;
+    done->insert(done->end(), plans, plans + 2);
     run_plans(plans);
   }
 
