@@ -17,7 +17,7 @@ namespace atrous {
 namespace {
 
 constexpr int64_t kSuper = 256;        // output channels that share a copy of the input
-constexpr int64_t kSlab = 128 * 1024;  // floats of packed weights: half of a second-level cache
+constexpr int64_t kSlab = 192 * 1024;  // floats of packed weights: most of a second-level cache
 constexpr int64_t kCopy = 256;         // floats of a copied position: 14 of them stay in the first-level cache
 constexpr int64_t kLeastBlock = 16;    // input channels
 constexpr int64_t kPitchAlias = 512;   // floats: positions a multiple of this apart fall into the same cache sets
