@@ -1,6 +1,7 @@
 """The right results of a case in float64, and how far a peer's are from them.
 
-Computed by tests/oracle.py. The loss of a training step is Σ y², so the gradient that flows in is 2y.
+Computed by tests/oracle.py. The loss of a training step is Σ y², so the gradient that flows in is 2y: errors of a peer's
+gradients hold what they inherit from its own y.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Error:
-    """How far a result is from the right one: at most, and at most relative to Σ|x||w| of the same element."""
+    """How far a result is from the right one: at most, and at most relative to Σ|x||w| of the same element.
+
+    Of a gradient, x and w are its own operands.
+    """
 
     largest: float
     relative: float
@@ -43,10 +47,10 @@ class Answer:
 
     @cached_property
     def _training(self) -> tuple[Pair, ...]:
-        (y, scale), x, w = self._forward[0], self._x, self._w
+        upstream, x, w = 2 * self._forward[0][0], self._x, self._w
         return (
-            (self._input_gradient(2 * y, w), self._input_gradient(2 * scale, abs(w))),
-            (self._kernel_gradient(x, 2 * y), self._kernel_gradient(abs(x), 2 * scale)),
+            (self._input_gradient(upstream, w), self._input_gradient(abs(upstream), abs(w))),
+            (self._kernel_gradient(x, upstream), self._kernel_gradient(abs(x), abs(upstream))),
         )
 
     # A transposed convolution's operations are the convolution's, in other places.

@@ -52,6 +52,7 @@ class Timing:
     variant: str = ""
     errors: tuple[Error, ...] = ()
     problem: str | None = None
+    wrong: bool = False
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -151,7 +152,8 @@ class Session:
             return 0.0
         timing.variant, timing.errors = ready["variant"], answer.errors(direction, ready["arrays"])
         worst = max(error.relative for error in timing.errors)
-        if not worst <= WRONG[direction]:
+        timing.wrong = not worst <= WRONG[direction]  # NaN is wrong, too
+        if timing.wrong:
             timing.problem = f"wrong result: off by {worst:.1e} of Σ|x||w|"
         return float(ready["seconds"])
 

@@ -31,7 +31,7 @@ def console() -> Console:
 def times(runs: Sequence[Run], direction: str, ours: str) -> Table:
     """Milliseconds of everybody, and how many times as long as ours a peer takes; the fastest peer is bold."""
     runs = [run for run in runs if run.direction == direction]
-    peers = [peer for peer in peers_of(runs) if any(run.seconds(peer) for run in runs)]
+    peers = [peer for peer in peers_of(runs) if any(run.seconds(peer) or _problem(run, peer) == "wrong" for run in runs)]
     doors = [door for door in (*OURS, ONE_THREAD) if any(door in run.timings for run in runs)]
     table = Table(title=f"{direction}: ms (× {ours}); GFLOP/s of {ours} on valid (dense) multiply-adds; share of the FMA peak")
     table.add_column("case")
@@ -60,7 +60,7 @@ def _against(run: Run, peer: str, ours: str, best: bool) -> str:
 
 def _problem(run: Run, peer: str) -> str:
     timing = run.timings.get(peer)
-    return "wrong" if timing and (timing.problem or "").startswith("wrong") else "–"
+    return "wrong" if timing and timing.wrong else "–"
 
 
 def _speed(run: Run, ours: str) -> tuple[str, str, str]:
