@@ -44,5 +44,6 @@ bool same(const std::vector<float> &a, const std::vector<float> &b);
 
 // One file each.
 void test_values();
+void test_large();
 void test_contract();
 void test_threads();
