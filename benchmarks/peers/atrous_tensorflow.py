@@ -1,4 +1,4 @@
-"""This library as a TensorFlow user meets it: `atrous.ops` inside `tf.function`."""
+"""This library as a TensorFlow user meets it: `atrous.ops`, eagerly and inside `tf.function`, whichever is faster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atrous import __version__, ops
 from atrous.ops import native
 from atrous.spec import ConvSpec
 from benchmarks.peers.peer import Peer, Variants
-from benchmarks.peers.tensorflow import arrays, graphs
+from benchmarks.peers.tensorflow import arrays, calls
 from benchmarks.suite import Case
 
 
@@ -19,10 +19,10 @@ class AtrousTensorFlow(Peer):
     version = f"atrous {__version__}, tensorflow {tf.__version__}, native: {native.why_not() or 'yes'}"
 
     def forward(self, case: Case) -> Variants:
-        return {"": graphs(case.data(), _conv(case)).forward}
+        return calls(case.data(), _conv(case)).forward
 
     def training(self, case: Case) -> Variants:
-        return {"": graphs(case.data(), _conv(case)).training}
+        return calls(case.data(), _conv(case)).training
 
     def arrays(self, case: Case, result: Any) -> tuple[np.ndarray, ...]:
         return arrays(case, result)

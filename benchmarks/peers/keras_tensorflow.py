@@ -1,4 +1,4 @@
-"""Keras on TensorFlow as it comes: the operations that `keras.layers.Conv*` call, inside `tf.function`.
+"""Keras on TensorFlow as it comes: the operations that `keras.layers.Conv*` call, eagerly and inside `tf.function`.
 
 They reach `tf.nn.convolution`, which dilates by SpaceToBatchND → Conv → BatchToSpaceND. No XLA: Keras's `jit_compile="auto"`
 means none on a machine without a GPU.
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.peers.peer import Peer, Variants
-from benchmarks.peers.tensorflow import arrays, graphs
+from benchmarks.peers.tensorflow import arrays, calls
 from benchmarks.suite import Case
 
 
@@ -21,10 +21,10 @@ class KerasTensorFlow(Peer):
     version = f"keras {keras.__version__}, tensorflow {tf.__version__}"
 
     def forward(self, case: Case) -> Variants:
-        return {"": graphs(case.data(), lambda x, w: _conv(case, x, w)).forward}
+        return calls(case.data(), lambda x, w: _conv(case, x, w)).forward
 
     def training(self, case: Case) -> Variants:
-        return {"": graphs(case.data(), lambda x, w: _conv(case, x, w)).training}
+        return calls(case.data(), lambda x, w: _conv(case, x, w)).training
 
     def arrays(self, case: Case, result: Any) -> tuple[np.ndarray, ...]:
         return arrays(case, result)
