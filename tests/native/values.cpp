@@ -77,6 +77,11 @@ void infinite_weights_over_padding() {
   }
 }
 
+atrous_conv depthwise(atrous_conv conv) {
+  conv.groups = conv.channels;
+  return conv;
+}
+
 // Terms of one sign, as after a rectifier, add up their rounding errors in the worst way.
 void long_sums() {
   const int64_t length = 60000 / kFewer, depth = 2048 / kFewer;
@@ -85,8 +90,15 @@ void long_sums() {
     atrous_direction direction;
   } sums[] = {{conv1d(1, length, 3, 5, 3, 8), ATROUS_KERNEL_GRADIENT},
               {conv1d(1, length, 1, 1, 1, 1), ATROUS_KERNEL_GRADIENT},
+              {conv1d(1000, length / 1000, 3, 3, 1, 1), ATROUS_KERNEL_GRADIENT},
+              {depthwise(conv1d(1, length, 5, 5, 3, 8)), ATROUS_KERNEL_GRADIENT},
+              {depthwise(conv1d(1, depth, 5, 10, 3, 8)), ATROUS_KERNEL_GRADIENT},
               {conv1d(1, 9, depth, 20, 9, 1), ATROUS_FORWARD},
-              {conv1d(1, 9, 20, depth, 9, 1), ATROUS_INPUT_GRADIENT}};
+              {conv1d(1, 9, 20, depth, 9, 1), ATROUS_INPUT_GRADIENT},
+              {conv1d(1, 150, 20, 20, 101, 1), ATROUS_FORWARD},
+              {conv1d(1, 150, 20, 20, 101, 1), ATROUS_INPUT_GRADIENT},
+              {depthwise(conv1d(1, depth, 5, 5, depth / 4 - 1, 1)), ATROUS_FORWARD},
+              {depthwise(conv1d(1, depth, 5, 5, depth / 4 - 1, 1)), ATROUS_INPUT_GRADIENT}};
   for (const auto &sum : sums) {
     Problem problem(sum.conv, sum.direction);
     for (std::vector<float> *values : {&problem.first, &problem.second})
