@@ -526,7 +526,7 @@ def test_time_distributed_over_an_unknown_number_of_steps():
     np.testing.assert_allclose(model.predict(x, verbose=0)[:, 3], layer(x[:, 3]), rtol=1e-5, atol=1e-5)
 
 
-def test_the_whole_table_without_onednn():
+def test_without_onednn():
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
         pytest.skip("this is that run")
     command = [
