@@ -125,7 +125,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
         layers.TimeDistributed(conv(2, name="each")),
         layers.TimeDistributed(keras.Sequential([conv(2), Branches(2)])),
     ),
-    "wrapped and shared": lambda: functional(layer := conv(), layers.SpectralNormalization(layer), layers.Dropout(0.5)),
+    "wrapped and shared": lambda: functional(layer := conv(), layers.SpectralNormalization(layer), layers.Dropout(0.5, seed=1)),
     "lambda": lambda: functional(conv(activation=lambda x: x * SIZE[2]), layers.Lambda(lambda x: x + np.float32(1))),
     "lora": lora,
     "partly frozen": partly_frozen,

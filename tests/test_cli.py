@@ -80,6 +80,8 @@ def test_train_prints_lines_that_a_machine_can_read(command, data, tmp_path):
         (["train", "--augment", "flip,mirror"], "`augment` must be one of flip, shift. Received: augment='mirror'"),
         (["train", "--resume", "nowhere"], "`run` must be a folder that `atrous train` made"),
         (["evaluate", "nowhere"], "`run` must be a folder that `atrous train` made"),
+        (["explain", "nowhere"], "`run` must be a folder that `atrous train` made"),
+        (["explain", "nowhere.keras"], "`model` must be a .keras file or a run folder. Received: model='nowhere.keras'"),
         (["predict", "nowhere", "x.png"], "`run` must be a folder that `atrous train` made"),
     ],
 )
@@ -143,6 +145,16 @@ def test_predict(command, run, data, tmp_path, monkeypatch):
     assert code == 0
     assert "probability" in out
     assert out.count(".png") == 20
+
+
+def test_explain_shows_every_convolution(command, run):
+    code, out, err = command("explain", run.path)
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines() if "×" in line] == ["conv1", "dilated", "reduce"]
+    shape = ",".join(map(str, (3, *run.load_model().input_shape[1:])))
+    code, out, err = command("explain", run.path / "model.keras", "--input-shape", shape, "--json")
+    assert (code, err) == (0, "")
+    assert [row["output_shape"][0] for row in json.loads(out)["rows"]] == [3, 3, 3]
 
 
 def test_recipes_lists_data_and_choices(command):

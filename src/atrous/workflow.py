@@ -147,6 +147,19 @@ def predict(run: Run | str | Path, images: str | Path | Iterable[str | Path]) ->
     return predictions
 
 
+def load_model(source: str | Path) -> keras.Model:
+    """Loads the model in a `.keras` file or of a run folder.
+
+    Raises:
+        ValueError: There is no such file, or the folder holds no trained model.
+    """
+    if Path(source).suffix != ".keras":
+        return _run(source).load_model()
+    if not Path(source).is_file():
+        raise ValueError(f"`model` must be a .keras file or a run folder. Received: model={str(source)!r}.")
+    return keras.models.load_model(source, compile=False)
+
+
 def _resume(resume: Run | str | Path, given: dict[str, Any], progress: shown.Progress) -> Run:
     run = _run(resume)
     epochs = given.pop("epochs", run.config.epochs)

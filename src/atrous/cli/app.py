@@ -148,6 +148,21 @@ def predict(
 
 
 @app.command()
+def explain(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras file, or a run folder.", show_default=False)],
+    input_shape: Annotated[
+        str | None, typer.Option(metavar="N,N,…", help="Shape of the input with its batch, such as 1,224,224,3.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Say which path every convolution of a model takes, and why."""
+    loaded = messages.load_workflow(as_json).load_model(model)
+    from atrous.surgery import explain
+
+    messages.explanation(explain(loaded, _integers("input_shape", input_shape)), as_json)
+
+
+@app.command()
 def recipes() -> None:
     """List the recipes: what is trained on what, and how."""
     messages.recipes(RECIPES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from atrous._backend import require_backend
 if TYPE_CHECKING:
     from atrous.recipes import Recipe
     from atrous.run import Run
+    from atrous.surgery import Explanation
     from atrous.workflow import Prediction
 
 debug = False
@@ -91,6 +93,16 @@ def prediction_lines(predictions: Iterable[Prediction]) -> None:
     for prediction in predictions:
         fields = {"file": prediction.file, "class": prediction.class_name, "probability": prediction.probability}
         print(json.dumps(fields if prediction.error is None else {"file": prediction.file, "error": prediction.error}))
+
+
+def explanation(found: Explanation, as_json: bool) -> None:
+    """Prints the path of every convolution."""
+    from rich.console import Console
+
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found)))
+    else:
+        Console().print(found)
 
 
 def recipes(all_recipes: Sequence[Recipe]) -> None:

@@ -46,6 +46,13 @@ class Convolution:
     output_size: Shape
     before: Shape
 
+    def shapes(self, data_format: str) -> tuple[Shape, Shape]:
+        """Of what it takes and of what it gives."""
+        sides = (self.input_size, self.channels), (self.output_size, self.filters)
+        last = data_format == "channels_last"
+        given, made = [(self.batch, *size, n) if last else (self.batch, n, *size) for size, n in sides]
+        return (made, given) if self.transposed else (given, made)
+
     def plans(self) -> dict[str, Mapping[str, Any]]:
         """How the native core would compute it, that of the layer's own output first; empty where a size is unknown."""
         geometry = {

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from atrous.layers.dilated import Dilated
-from atrous.ops import native
-from atrous.ops.path import Path, Tracing, choose
+from atrous.ops import native, path_of
+from atrous.ops.path import Path, choose
 from atrous.spec import ConvSpec
 from atrous.surgery.convolutions import convolutions, spec_of
 from atrous.surgery.copying import plain_class
@@ -42,8 +42,8 @@ def explain(model: Model, input_shape: Any = None) -> Explanation:
     shape = _known_shape(model, input_shape)
     called = calls(model, shape, layers) if shape is not None and layers else []
     silent = [(layer, None) for layer in layers if id(layer) not in {id(layer) for layer, _ in called}]
-    tracing: Tracing = "jit" if getattr(model, "compiled", False) and model.jit_compile else None
-    rows = [row for layer, size in [*called, *silent] for row in _rows(layer, size, tracing)]
+    compiled = bool(getattr(model, "compiled", False) and model.jit_compile)  # by XLA
+    rows = [row for layer, size in [*called, *silent] for row in _rows(layer, size, compiled)]
     return Explanation(tuple(rows), tuple(_notes(rows, shape)))
 
 
@@ -78,24 +78,28 @@ def _fits(shape: Any, own: Any) -> bool:
     return _is_shape(shape) and len(shape) == len(own) and all(n == m or m is None for n, m in zip(shape, own, strict=True))
 
 
-def _rows(layer: Layer, shape: Shape | None, tracing: Tracing) -> Iterator[Row]:
+def _rows(layer: Layer, shape: Shape | None, compiled: bool) -> Iterator[Row]:
     if not layer.built:
         yield Row(layer.name, _kind(layer), _geometry(spec_of(layer)), None, None, False, "it isn't built")
         return
-    device, obstacle = _here()
     for one in convolutions(layer, shape):
-        path = Path(False, obstacle) if obstacle else choose(one.spec, layer.compute_dtype, device, tracing)
-        ours = isinstance(layer, Dilated)
+        path, ours = _path(one.spec, layer.compute_dtype, compiled), isinstance(layer, Dilated)
+        shapes = (None, None) if shape is None else one.shapes(layer.data_format)
         yield Row(
             layer=f"{layer.name} ({one.part})" if one.part else layer.name,
             kind=_kind(layer),
             geometry=_geometry(one.spec),
-            input_shape=shape,
-            output_shape=None if shape is None else tuple(layer.compute_output_shape(shape)),
+            input_shape=shapes[0],
+            output_shape=shapes[1],
             native=path.native and ours,
             why=_why(layer, path),
             plans=one.plans() if path.native and ours else {},
         )
+
+
+def _path(spec: ConvSpec, dtype: str, compiled: bool) -> Path:
+    path = path_of(spec, dtype)
+    return choose(spec, dtype, tracing="jit") if compiled and path.native else path
 
 
 def _why(layer: Layer, path: Path) -> str:
@@ -105,17 +109,6 @@ def _why(layer: Layer, path: Path) -> str:
         base = next(base for base in type(layer).__mro__ if base in TO_ATROUS)
         return f"a subclass of keras.layers.{base.__name__}, which may compute something else"
     return "a Keras layer, which `atrous.accelerate` makes native" if path.native else path.why
-
-
-def _here() -> tuple[str, str | None]:
-    """The kind of device that computes, and what keeps this backend from the native core."""
-    backend = keras.config.backend()
-    if backend != "tensorflow":
-        return "CPU", f"the native core serves TensorFlow, and Keras runs on {backend}"
-    from atrous.ops.tensorflow import native as operations
-    from atrous.ops.tensorflow import surroundings
-
-    return surroundings.device(), operations.obstacle()
 
 
 def _kind(layer: Layer) -> str:
@@ -142,7 +135,7 @@ def _notes(rows: Sequence[Row], shape: Any) -> Iterator[str]:
         yield NO_SIZES
     if any(row.plans for row in rows):
         yield LEGEND
-    if native.available():
+    if any(row.native for row in rows):
         yield f"Native core: {native.core().isa()}, threads: {native.core().threads()}."
     if keras.config.backend() == "tensorflow":
         yield XLA

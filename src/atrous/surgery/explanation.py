@@ -23,8 +23,8 @@ class Row:
         layer: The layer's name; of a separable layer, with the part.
         kind: The layer's class, such as "atrous.layers.Conv2D".
         geometry: Such as "3×3 rate 6 same".
-        input_shape: What it is called with, batch included, in the layer's own layout; `None` where that isn't known.
-        output_shape: What it returns.
+        input_shape: Of its input, batch included, in the layer's own layout; `None` where that isn't known.
+        output_shape: Of its output.
         native: Whether the native core computes it.
         why: What decided that.
         plans: What the core does in each direction ("forward", "input_gradient", "kernel_gradient"): algorithm, isa, threads,
