@@ -31,7 +31,7 @@ def library() -> Any:
 def obstacle() -> str | None:
     """What keeps TensorFlow from loading the operations, in one sentence; `None` if nothing does."""
     if not native.available():
-        return native.why_not()
+        return "the native core is not there"  # `native.why_not` says why
     try:
         library()
     except (tf.errors.OpError, ImportError) as error:
