@@ -20,6 +20,7 @@ constexpr int64_t kSuper = 256;        // output channels that share a copy of t
 constexpr int64_t kSlab = 192 * 1024;  // floats of packed weights: most of a second-level cache
 constexpr int64_t kCopy = 256;         // floats of a copied position: 14 of them stay in the first-level cache
 constexpr int64_t kLeastBlock = 16;    // input channels
+constexpr int64_t kLeastRows = 4;      // of a tile: fewer leave the multipliers waiting for each other
 constexpr int64_t kPitchAlias = 512;   // floats: positions a multiple of this apart fall into the same cache sets
 constexpr int64_t kPanel = 256 * 1024;  // floats of the input copied for a slab
 
@@ -153,7 +154,7 @@ class Task {
     if (!cut_.panel) return;
     const int64_t positions = samples_ * map_.in_batch / position_;
     position_ = cut_.block;
-    kernels_.copy(read_, map_.in_pitch[2], positions, slab_.channels, scratch_.panel, position_);
+    kernels_.copy(read_, map_.in_pitch[2], positions, slab_.channels, scratch_.panel, position_, slab_.channels);
     read_ = scratch_.panel;
   }
 
@@ -169,7 +170,7 @@ class Task {
   // Whether tiles of this box are copied together from anywhere, instead of lying in one row.
   bool gathers(const Box &box) const {
     const int64_t length = box.length(2), tiles = (length + kernels_.rows - 1) / kernels_.rows;
-    const bool is_short = length < 4 * tiles && lines(box) > 1;
+    const bool is_short = length < kLeastRows * tiles && lines(box) > 1;
     return is_short || (!cut_.panel && map_.axis[2].step * map_.in_pitch[2] % kPitchAlias == 0 && slab_.columns > kernels_.columns);
   }
 
@@ -205,20 +206,15 @@ class Task {
 
   void pack_tap(float *to, const float *tap) {
     const float *from = tap + slab_.channel * map_.row + slab_.column * map_.column;
-    for (int64_t column = 0; column < slab_.columns; column += slab_.width) {
-      const int64_t columns = std::min(slab_.width, slab_.columns - column);
-      if (map_.column == 1)
-        pack_rows(to, from + column, columns);
-      else
-        kernels_.transpose(from + column * map_.column, map_.column, columns, slab_.channels, to, slab_.width, slab_.width);
-      to += block_pitch();
-    }
-  }
-
-  void pack_rows(float *to, const float *from, int64_t columns) {
-    for (int64_t row = 0; row < slab_.channels; ++row, from += map_.row, to += slab_.width) {
-      std::memcpy(to, from, columns * sizeof(float));
-      std::memset(to + columns, 0, (slab_.width - columns) * sizeof(float));
+    const int64_t whole = slab_.columns / slab_.width, rest = slab_.columns % slab_.width, width = slab_.width;
+    if (map_.column == 1) {
+      for (int64_t row = 0; row < slab_.channels; ++row, from += map_.row, to += width) {
+        kernels_.copy(from, width, whole, width, to, block_pitch(), width);
+        if (rest) kernels_.copy(from + whole * width, width, 1, rest, to + whole * block_pitch(), width, width);
+      }
+    } else {
+      for (int64_t column = 0; column < slab_.columns; column += width, from += width * map_.column, to += block_pitch())
+        kernels_.transpose(from, map_.column, std::min(width, slab_.columns - column), slab_.channels, to, width, width);
     }
   }
 

@@ -66,8 +66,8 @@ struct Kernels {
   int channel_rows;  // most rows of a ChannelTile
   void (*channels)(const ChannelTile &tile);
   void (*channel_products)(const ChannelProducts &products);
-  // Rows of `columns` floats, followed by zeros up to to_pitch, which is at most one vector more.
-  void (*copy)(const float *from, int64_t from_pitch, int64_t rows, int64_t columns, float *to, int64_t to_pitch);
+  // Rows of `columns` floats, each followed by zeros up to `width`.
+  void (*copy)(const float *from, int64_t from_pitch, int64_t rows, int64_t columns, float *to, int64_t to_pitch, int64_t width);
   // to[j][i] = from[i][j] for i below `columns`, j below `rows`; the rest of each row of `to` up to `width` is zero.
   void (*transpose)(const float *from, int64_t from_pitch, int64_t columns, int64_t rows, float *to, int64_t to_pitch, int64_t width);
   double (*peak)();  // multiply-adds a second

@@ -169,7 +169,7 @@ class Task {
     position_ = conv_.channels;
     if (cut_.panel) {
       position_ = cut_.block * kPanelTile;
-      kernels_.copy(read_, conv_.channels, samples * positions, first_row(last_tile_) - row, scratch_.panel, position_);
+      kernels_.copy(read_, conv_.channels, samples * positions, first_row(last_tile_) - row, scratch_.panel, position_, first_row(last_tile_) - row);
       read_ = scratch_.panel;
     }
     gradient_ = dy_ + sample * grid_.lines() * length * conv_.filters;
@@ -194,7 +194,7 @@ class Task {
   // Columns of the super block side by side, a block of them after the other.
   void pack(const float *from, int64_t positions, float *to, int64_t block_pitch) {
     for (int64_t column = 0; column < columns_; column += width_, to += block_pitch)
-      kernels_.copy(from + column, conv_.filters, positions, std::min(width_, columns_ - column), to, width_);
+      kernels_.copy(from + column, conv_.filters, positions, std::min(width_, columns_ - column), to, width_, width_);
   }
 
   void run_tap(const Chunk &chunk, int64_t tap) {
