@@ -7,9 +7,9 @@
 namespace {
 
 #if defined(ATROUS_SANITIZED)
-constexpr int kLeastThreads = 2;
+constexpr int kLeastThreads = 2, kCases = 3;
 #else
-constexpr int kLeastThreads = 1;
+constexpr int kLeastThreads = 1, kCases = 8;
 #endif
 constexpr int64_t kElements = 1700000;  // of a result: almost 7 MB
 constexpr int64_t kLine = 16;           // floats in a cache line
@@ -60,14 +60,18 @@ atrous_conv strided(atrous_conv conv, int64_t stride) {
 }  // namespace
 
 void test_large() {
-  check_large(conv1d(2, kElements / 64, 4, 32, 2, 300), ATROUS_FORWARD);
-  check_large(conv1d(7, kElements / 7 / 64, 2, 64, 3, 1), ATROUS_FORWARD);
-  check_large(grouped(conv1d(2, kElements / 96, 48, 48, 3, 40), 48), ATROUS_FORWARD);
-#if !defined(ATROUS_SANITIZED)
-  check_large(conv1d(1, kElements / 272, 3, 272, 2, 5), ATROUS_FORWARD);
-  check_large(conv1d(1, kElements / 20, 4, 20, 2, 5), ATROUS_FORWARD);
-  check_large(strided(conv1d(2, kElements / 96, 48, 3, 3, 7), 2), ATROUS_INPUT_GRADIENT);
-  check_large(grouped(conv1d(1, kElements / 80, 80, 80, 3, 4), 80), ATROUS_INPUT_GRADIENT);
-  check_large(grouped(conv1d(1, kElements / 96, 48, 96, 2, 4), 48), ATROUS_FORWARD);
-#endif
+  const struct {
+    atrous_conv conv;
+    atrous_direction direction;
+  } cases[] = {{conv1d(2, kElements / 64, 4, 32, 2, 300), ATROUS_FORWARD},
+               {conv1d(7, kElements / 7 / 64, 2, 64, 3, 1), ATROUS_FORWARD},
+               {grouped(conv1d(2, kElements / 96, 48, 48, 3, 40), 48), ATROUS_FORWARD},
+               {conv1d(1, kElements / 272, 3, 272, 2, 5), ATROUS_FORWARD},
+               {conv1d(1, kElements / 20, 4, 20, 2, 5), ATROUS_FORWARD},
+               {strided(conv1d(2, kElements / 96, 48, 3, 3, 7), 2), ATROUS_INPUT_GRADIENT},
+               {grouped(conv1d(1, kElements / 80, 80, 80, 3, 4), 80), ATROUS_INPUT_GRADIENT},
+               {grouped(conv1d(1, kElements / 96, 48, 96, 2, 4), 48), ATROUS_FORWARD}};
+  int left = kCases;
+  for (const auto &c : cases)
+    if (left-- > 0) check_large(c.conv, c.direction);
 }
