@@ -44,9 +44,9 @@ fuzz: .venv/test
 # The layers on the other backends, each in an environment of its own. Keras's NumPy backend, which takes JAX for what it lacks,
 # neither trains nor keeps float64.
 backends: .venv-jax/test .venv-torch/test
-	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py
+	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py tests/test_surgery.py tests/test_explain.py
 	KERAS_BACKEND=numpy .venv-jax/bin/python -m pytest -n 2 tests/test_invariants.py tests/test_bad_input.py -k "not (trains or empty_batch or dtype_policy)"
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py tests/test_surgery.py tests/test_explain.py
 
 .venv/demo: $(INSTALLED)
 	$(PYTHON) -m venv .venv

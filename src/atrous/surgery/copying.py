@@ -109,8 +109,9 @@ def _input(tensor: Any) -> Any:
 
 
 def _functions(layer: Layer, config: dict[str, Any]) -> dict[str, Any]:
-    """The layer's functions (activations, a Lambda's own), which a configuration may not be able to hold."""
-    return {name: value for name, value in vars(layer).items() if name in config and isinstance(value, types.FunctionType)}
+    """The layer's functions (activations, a Lambda's own) of which the configuration has more than Keras's name."""
+    functions = {name: value for name, value in vars(layer).items() if isinstance(value, types.FunctionType)}
+    return {name: functions[name] for name, value in config.items() if isinstance(value, dict) and name in functions}
 
 
 @contextlib.contextmanager

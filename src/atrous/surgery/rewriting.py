@@ -23,8 +23,8 @@ def accelerate(model: Model, inplace: bool = False) -> Model:
     Args:
         model: A `keras.Model`, or a layer that holds layers. Built or not, compiled or not.
         inplace: Change `model` itself. Else a copy is changed, with its own weights, compiled as `model` is, with the
-            optimizer's state; attributes that Keras doesn't save are not copied. Functions that you traced yourself
-            (`tf.function`, `jax.jit`) before a change in place keep the layers as they were.
+            optimizer's state; attributes that Keras doesn't save are not copied. Functions that were traced before a change
+            in place, by you (`tf.function`, `jax.jit`) or by a model around this one, keep the layers as they were.
 
     Returns:
         The model, or its copy; weights are in the same order. It saves and loads like any other, after `import atrous`.
