@@ -419,6 +419,15 @@ RELOAD = """
 """
 
 
+@pytest.mark.parametrize("name", ["conv2d", "depthwise2d", "transpose2d"])
+def test_autograph_leaves_the_operations_alone(name, monkeypatch):
+    said = []
+    monkeypatch.setattr(tf.get_logger(), "warning", lambda *message: said.append(message))
+    function, x_shape, w_shape, spec = TABLE[name]
+    tf.function(lambda x, w: function(x, w, spec)).get_concrete_function(tf.TensorSpec(x_shape), tf.TensorSpec(w_shape))
+    assert said == []
+
+
 def test_saved_function_runs_in_another_process_that_imports_atrous(tmp_path):
     """And without oneDNN. Its shapes are inferred anew there."""
     x, w = arrays((2, 12, 9, 4), (3, 3, 4, 6))
