@@ -80,7 +80,7 @@ def every_kind() -> Any:
     rows = layers.Conv1D(4, 3, dilation_rate=4, padding="causal", use_bias=False)(rows)
     rows = layers.SeparableConv1D(4, 3, strides=2)(layers.DepthwiseConv1D(3, padding="same")(rows))
     rows = layers.Conv1DTranspose(4, 3, strides=2, padding="same")(rows)
-    cube = layers.Conv3D(2, 2, strides=2)(layers.Reshape((4, 4, 3, 4))(layers.Cropping1D((0, 0))(rows)))
+    cube = layers.Conv3D(2, 2, strides=2)(layers.Reshape((4, 4, 3, 4))(rows))
     cube = layers.Conv3DTranspose(2, 2, strides=2)(cube)
     return keras.Model(inputs, layers.Flatten()(cube))
 

@@ -151,12 +151,12 @@ def test_functions_of_the_script_are_copied_with_the_model():
     def loss(truth: Any, prediction: Any) -> Any:
         return keras.ops.mean(keras.ops.abs(truth - prediction))
 
-    class Largest(keras.metrics.MeanMetricWrapper):
-        def __init__(self, name: str = "largest", **options: Any) -> None:
+    class Distance(keras.metrics.MeanMetricWrapper):
+        def __init__(self, name: str = "distance", **options: Any) -> None:
             super().__init__(loss, name=name)
 
     model = functional(conv(activation=activation))
-    model.compile("sgd", loss, metrics=[Largest(), loss])
+    model.compile("sgd", loss, metrics=[Distance(), loss])
     fast = atrous.accelerate(model)
     assert convolutions(fast)[0].activation is activation
     x = inputs_of(model)
