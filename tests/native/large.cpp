@@ -6,7 +6,9 @@
 
 namespace {
 
-#if defined(ATROUS_SANITIZED)
+#if defined(__SANITIZE_THREAD__)
+constexpr int kLeastThreads = 2, kCases = 1;
+#elif defined(ATROUS_SANITIZED)
 constexpr int kLeastThreads = 2, kCases = 3;
 #else
 constexpr int kLeastThreads = 1, kCases = 8;
