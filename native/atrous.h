@@ -56,7 +56,7 @@ typedef enum atrous_status {
   ATROUS_BAD_GROUPS,    /* groups doesn't divide channels and filters */
   ATROUS_TOO_LARGE,     /* a number is 2^31 or more, or a buffer would have 2^60 elements or more, were its zero sizes one */
   ATROUS_BAD_POINTER,   /* a buffer that has elements is NULL, or the workspace is */
-  ATROUS_OVERLAP,       /* the result shares memory with an operand or with the workspace */
+  ATROUS_OVERLAP,       /* result, workspace and operands share memory; only operands may, with each other */
   ATROUS_BAD_DIRECTION, /* the direction is none of `atrous_direction` */
   ATROUS_BAD_PLAN       /* `atrous_run` got a plan that `atrous_plan_make` didn't make */
 } atrous_status;
@@ -134,7 +134,8 @@ ATROUS_API int32_t atrous_isa(void);                     /* the one in use */
 ATROUS_API int32_t atrous_isa_count(void);               /* those compiled in */
 ATROUS_API const char *atrous_isa_name(int32_t isa);     /* NULL past the last */
 ATROUS_API int32_t atrous_isa_supported(int32_t isa);    /* whether this processor has it */
-ATROUS_API atrous_status atrous_set_isa(int32_t isa);    /* for tests; plans made before keep theirs */
+ATROUS_API atrous_status atrous_set_isa(int32_t isa);    /* for tests; plans made before keep theirs.
+                                                            ATROUS_BAD_PLAN: this processor hasn't got it */
 
 /* Multiply-adds a second that one core of this processor can do with the instruction set in use, measured now by a loop of
  * independent fused multiply-adds; takes some milliseconds. */

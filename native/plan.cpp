@@ -8,7 +8,7 @@
 namespace atrous {
 
 const Algorithm *const kAlgorithms[] = {&kReference, &kDirect, &kOuter, &kPlanar, &kDepthwise};
-const int kAlgorithmCount = 5;
+const int kAlgorithmCount = sizeof kAlgorithms / sizeof *kAlgorithms;
 
 namespace {
 
@@ -138,9 +138,15 @@ atrous_status atrous_run(const atrous_plan *plan, const float *first, const floa
   if ((!first && size[0]) || (!second && size[1]) || (!result && size[2]) || !workspace) return ATROUS_BAD_POINTER;
   const size_t bytes = size[2] * sizeof(float);
   const int64_t biases = direction == ATROUS_FORWARD ? conv.filters : conv.channels;
-  if (overlap(result, bytes, first, size[0] * sizeof(float)) || overlap(result, bytes, second, size[1] * sizeof(float)) ||
-      overlap(result, bytes, workspace, plan->workspace) || (bias && overlap(result, bytes, bias, biases * sizeof(float))))
-    return ATROUS_OVERLAP;
+  if (overlap(result, bytes, workspace, plan->workspace)) return ATROUS_OVERLAP;
+  const struct {
+    const float *data;
+    int64_t elements;
+  } operands[] = {{first, size[0]}, {second, size[1]}, {bias, bias ? biases : 0}};
+  for (const auto &operand : operands) {
+    const size_t read = operand.elements * sizeof(float);
+    if (overlap(result, bytes, operand.data, read) || overlap(workspace, plan->workspace, operand.data, read)) return ATROUS_OVERLAP;
+  }
   if (!size[2]) return ATROUS_OK;
   if (direction == ATROUS_KERNEL_GRADIENT) bias = nullptr;
   kAlgorithms[algorithm]->run(*plan, {first, second, bias, result, static_cast<char *>(workspace)});
@@ -159,7 +165,7 @@ const char *atrous_status_message(atrous_status status) {
     case ATROUS_BAD_GROUPS: return "groups must divide channels and filters";
     case ATROUS_TOO_LARGE: return "every number must be below 2^31 and every buffer below 2^60 elements";
     case ATROUS_BAD_POINTER: return "a buffer that has elements, the workspace, the plan or the geometry is NULL";
-    case ATROUS_OVERLAP: return "the result must not share memory with operands or workspace";
+    case ATROUS_OVERLAP: return "result, workspace and operands must not share memory; only operands may, with each other";
     case ATROUS_BAD_DIRECTION: return "direction must be forward, input gradient or kernel gradient";
     case ATROUS_BAD_PLAN: return "the plan was not made by atrous_plan_make, or for an instruction set this processor hasn't";
   }

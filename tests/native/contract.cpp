@@ -162,6 +162,8 @@ void run_arguments() {
     CHECK(run(first, second, const_cast<float *>(first), workspace.data()) == ATROUS_OVERLAP);
     CHECK(run(first, second, const_cast<float *>(second), workspace.data()) == ATROUS_OVERLAP);
     CHECK(run(first, second, result.data(), result.data() + result.size() - 1) == ATROUS_OVERLAP);
+    CHECK(run(first, second, result.data(), const_cast<float *>(first)) == ATROUS_OVERLAP);
+    CHECK(run(first, second, result.data(), const_cast<float *>(second)) == ATROUS_OVERLAP);
     if (direction != ATROUS_KERNEL_GRADIENT) CHECK(run(first, second, problem.bias.data(), workspace.data()) == ATROUS_OVERLAP);
     // Neighbours don't overlap.
     std::vector<float> row(problem.first.size() + result.size());

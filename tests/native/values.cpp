@@ -96,7 +96,9 @@ void long_sums() {
               {conv1d(1, 9, depth, 20, 9, 1), ATROUS_FORWARD},
               {conv1d(1, 9, 20, depth, 9, 1), ATROUS_INPUT_GRADIENT},
               {conv1d(1, 150, 20, 20, 101, 1), ATROUS_FORWARD},
-              {conv1d(1, 150, 20, 20, 101, 1), ATROUS_INPUT_GRADIENT}};
+              {conv1d(1, 150, 20, 20, 101, 1), ATROUS_INPUT_GRADIENT},
+              {depthwise(conv1d(1, depth, 5, 5, depth - 1, 1)), ATROUS_FORWARD},
+              {depthwise(conv1d(1, depth, 5, 5, depth - 1, 1)), ATROUS_INPUT_GRADIENT}};
   for (const auto &sum : sums) {
     Problem problem(sum.conv, sum.direction);
     for (std::vector<float> *values : {&problem.first, &problem.second})
