@@ -3,15 +3,15 @@
     atrous train image-classification --data fashion-mnist
     atrous train image-classification --data FOLDER     # with the four published IDX files
 
-Command, time and result, on two cores of a shared x86-64 machine (TensorFlow 2.21, seed 0):
+Command, time and result, on two cores of an x86-64 machine (TensorFlow 2.21, seed 0; the second while tests ran beside it):
 
 | data | command | time | test accuracy |
 |---|---|---|---|
-| subset that comes with the package, 11,000 + 2,000 | `atrous train` | 2.3 min | 0.890 |
-| published set, 60,000 + 10,000 | `atrous train --data FOLDER` | 10.6 min | 0.9226 |
+| subset that comes with the package, 11,000 + 2,000 | `atrous train` | 1.6 min | 0.8895 |
+| published set, 60,000 + 10,000 | `atrous train --data FOLDER` | 9.6 min | 0.9203 |
 
-The last line of each: `test_loss=0.29710985543692137 test_accuracy=0.89` and `test_loss=0.22483163200036507
-test_accuracy=0.9226`. What rate 2, the 1×1 layer and bfloat16 contribute is measured in benchmarks/what_each_choice_buys.py.
+The last line of each: `test_loss=0.29452199441344495 test_accuracy=0.8895` and `test_loss=0.22630036131550674
+test_accuracy=0.9203`. What rate 2, the 1×1 layer and bfloat16 contribute is measured in benchmarks/what_each_choice_buys.py.
 """
 
 from atrous.recipes.recipe import Recipe
