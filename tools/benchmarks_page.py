@@ -37,6 +37,7 @@ def main(folders: list[str]) -> None:
             runs=len(results),
             peak=f"{2e-9 * max(max(run['peaks']) for result in results for run in result['runs'] if run['peaks']):.0f}",
             means=_means(results),
+            bound=f"{median(map(_bound, results)):.2f}",
             **tables,
         ),
         end="",
@@ -73,6 +74,18 @@ def _table(results: list[Any], direction: str) -> str:
         rival = f"{median(t[_fastest(t, direction)] / t[OURS] for t in times):.2f} ({NAMES.get(best, 'Keras')})"
         rows.append(f"| {name} | {1e3 * ours:.2f} | {share:.0%} | {keras} | {rival} |")
     return "\n".join(rows)
+
+
+def _bound(result: Any) -> float:
+    """How many times as long as at 100 % of the peak the fastest peer takes, geometric mean over the output of time series."""
+    times = _times(result, "forward")
+    ratios = []
+    for run in result["runs"]:
+        if run["direction"] == "forward" and "1d" in run["case"]["tags"]:
+            peers = times[run["case"]["name"]]
+            fastest = peers[_fastest(peers, "forward")]
+            ratios.append(fastest * max(run["peaks"]) / run["case"]["valid_macs"])
+    return geometric_mean(ratios)
 
 
 def _means(results: list[Any]) -> str:
