@@ -153,9 +153,10 @@ def load_model(source: str | Path) -> keras.Model:
     Raises:
         ValueError: There is no such file, or the folder holds no trained model.
     """
-    if Path(source).is_dir():
+    path = Path(source)
+    if path.suffix != ".keras" and not path.is_file():
         return _run(source).load_model()
-    if Path(source).suffix != ".keras" or not Path(source).is_file():
+    if path.suffix != ".keras" or not path.is_file():
         raise ValueError(f"`model` must be a .keras file or a run folder. Received: model={str(source)!r}.")
     return keras.models.load_model(source, compile=False)
 
