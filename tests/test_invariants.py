@@ -177,7 +177,7 @@ def test_spectral_normalization(row):
     if "Separable" in row.make.__name__:
         pytest.skip("Keras's wrapper normalises layers with a single kernel")
     layer, x = row.layer(), data(row)
-    wrapped = keras.layers.SpectralNormalization(layer, power_iterations=20)
+    wrapped = keras.layers.SpectralNormalization(layer, power_iterations=200)  # slow where two singular values are close
     wrapped(x, training=True)
     kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel))
     np.testing.assert_allclose(np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]))[1][0], 1, rtol=0.05)
