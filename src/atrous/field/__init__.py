@@ -1,6 +1,38 @@
-"""What a network sees before it is trained: the receptive field of every layer."""
+"""What a network sees before it is trained: receptive fields, gridding, cost, and the design of networks that see enough.
 
-from atrous.field.chain import receptive_fields
-from atrous.field.taps import tap_spans
+Names are loaded on first use: design needs no Keras.
+"""
 
-__all__ = ["receptive_fields", "tap_spans"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atrous.field.analysis import analyze
+    from atrous.field.axis import AxisField, AxisMap
+    from atrous.field.designing import design
+    from atrous.field.registry import register
+    from atrous.field.report import LayerReport, Report
+    from atrous.field.taps import tap_spans
+
+_HOMES = {
+    "AxisField": "axis",
+    "AxisMap": "axis",
+    "LayerReport": "report",
+    "Report": "report",
+    "analyze": "analysis",
+    "design": "designing",
+    "register": "registry",
+    "tap_spans": "taps",
+}
+
+__all__ = ["AxisField", "AxisMap", "LayerReport", "Report", "analyze", "design", "register", "tap_spans"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"atrous.field.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'atrous.field' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
