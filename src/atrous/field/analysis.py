@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from atrous.field import rules as _rules  # registers them
-from atrous.field.graph import Graph, graph_of
+import atrous.field.rules  # noqa: F401 (registers them)
+from atrous.field.graph import ASSUMED_LENGTH, Graph, graph_of
 from atrous.field.report import LayerReport, Report
 from atrous.field.seen import Propagation, Seen
 from atrous.field.warnings import warnings_of
 
 InputShape = Sequence[int | None] | Sequence[Sequence[int | None]]
-
-assert _rules
 
 
 def analyze(
@@ -26,13 +24,13 @@ def analyze(
 ) -> Report:
     """Theoretical receptive field, coverage and alignment of every layer of a model, by arithmetic on its layers' arguments.
 
-    Nothing is computed with the model's weights. Branches are joined; models inside models, and layers made of other layers, are
-    entered, and what is inside is named `"outer/inner"`. At inference: dropout and augmentation do nothing.
+    Nothing is computed with the model's weights. Branches are joined; models inside models, and layers made of other layers,
+    are entered, and what is inside is named `"outer/inner"`. At inference: dropout and augmentation do nothing.
 
     Args:
         model: A built `keras.Model`; input `(batch, *spatial, channels)`, or channels first.
-        input_shape: Of the input without its batch axis, or one for each input. Needed for a model that is neither functional nor
-            sequential. Where lengths stay open, they are taken for a multiple of every stride, and a warning says so.
+        input_shape: Of the input without its batch axis, or one for each input. Needed for a model that is neither functional
+            nor sequential. Where lengths stay open, they are taken for a multiple of every stride, and a warning says so.
         input_name: Which input to ask about, of a model with several. Default: the first.
         object_size: Length of what must be seen, in input positions, one or one an axis: a smaller field is warned about.
 
@@ -103,7 +101,5 @@ class Analysis:
     @property
     def input_size(self) -> tuple[int | None, ...]:
         """Length of each spatial axis of the input; `None` where it is open."""
-        from atrous.field.graph import ASSUMED_LENGTH
-
         shape = self.graph.shapes[self.input]
         return tuple(None if shape[d] == ASSUMED_LENGTH else shape[d] for d in self.space)

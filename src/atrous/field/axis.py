@@ -1,10 +1,10 @@
 """What one layer reads and what one output sees, along one spatial axis, by arithmetic on integers.
 
 Both repeat: shifting the output by a period shifts the input by an advance. A convolution has period 1 and advances
-by its stride; up-sampling by 2 has period 2 and advance 1. So the same arithmetic holds for strides, up-sampling and transposes.
+by its stride; up-sampling by 2 has period 2 and advance 1. So one arithmetic holds for strides, up-sampling and transposes.
 
-Source of the count of paths: Luo et al. 2016, "Understanding the effective receptive field in deep convolutional neural networks",
-arXiv:1701.04128, equation 3 with equal weights.
+Source of the count of paths: Luo et al. 2016, "Understanding the effective receptive field in deep convolutional neural
+networks", arXiv:1701.04128, equation 3 with equal weights.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What one output position sees, exactly: backwards through the graph, edges and padding included.
 
-`analyze` answers for a position in the middle of an input that is large enough. At an edge, a path that runs through a layer's padding
-sees nothing; here it is left out.
+`analyze` answers for a position in the middle of an input that is large enough. At an edge, a path that runs through a layer's
+padding sees nothing; here it is left out.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _through(counts: np.ndarray, order: list[int], link: Link, lengths: list[int
 
 
 def matrix_of(step: AxisMap, after: int, before: int) -> np.ndarray:
-    """How often each output position reads each input position, float64 (after, before); what lies in the padding is left out."""
+    """How often each output position reads each input position, float64 (after, before); padding is left out."""
     matrix = np.zeros((after, before))
     for output in range(after):
         for position in step.reads(output):

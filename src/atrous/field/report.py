@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atrous.field import coverage
-from atrous.field.axis import AxisField, shape_of
+from atrous.field.axis import AxisField
 from atrous.field.seen import Seen
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LayerReport:
 
     @property
     def local_size(self) -> tuple[int, ...]:
-        """Positions spanned by what is seen in particular: squeeze-and-excitation has an infinite size and a finite local size."""
+        """Positions spanned by what is seen in particular: squeeze-and-excitation is infinite in size, not in local size."""
         return tuple(field.local_size for field in self.fields)
 
     @property
@@ -73,7 +73,7 @@ class LayerReport:
 
     @property
     def paths(self) -> tuple[np.ndarray, ...]:
-        """Paths from each position of the local field to the output, float64 (local_size,), exact below 2^53, up to a factor."""
+        """Paths from each position of the local field to the output, float64 (local_size,), up to one factor above 2^53."""
         return tuple(field.paths[field.widest] for field in self.fields)
 
     @property
@@ -188,11 +188,9 @@ class Report:
         """A table for the terminal."""
         from atrous.field.table import report_table
 
-        return report_table(self)
+        table: RenderableType = report_table(self)
+        return table
 
 
 def _finite(n: float) -> float | int | None:
     return None if math.isinf(n) else n
-
-
-__all__ = ["LayerReport", "Report", "shape_of"]

@@ -41,7 +41,7 @@ def tap_spans(model: keras.Model, layer: str, position: Sequence[int]) -> list[S
         or not (hasattr(use.layer, "kernel_size") or hasattr(use.layer, "pool_size"))
     ):
         raise ValueError(
-            f"`layer` must name a convolution or pooling in front of every flatten or global pooling. Received: layer={layer!r}."
+            f"`layer` must name a convolution or pooling in front of every global pooling or flatten. Received: {layer!r}."
         )
     axes = []
     for field, i, d in zip(seen.fields, position, [seen.dim_of(axis) for axis in range(len(seen.fields))], strict=True):

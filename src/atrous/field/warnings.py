@@ -36,9 +36,7 @@ def _about_the_input(analysis: Analysis) -> Iterator[str]:
         others = [name for name in graph.inputs if name != analysis.input_name]
         yield f"Fields are those of input {analysis.input_name!r}; ask for {', '.join(map(repr, others))} with `input_name`."
     if graph.assumed:
-        yield (
-            "The input's size is open: offsets hold for sizes that are a multiple of every stride. Give `input_shape` for others."
-        )
+        yield "The input's size is open: offsets hold for multiples of every stride. Give `input_shape` for other sizes."
 
 
 def _small_fields(analysis: Analysis, object_size: int | Sequence[int] | None) -> Iterator[str]:
@@ -122,7 +120,7 @@ def _remedy(analysis: Analysis, seen: Seen) -> str:
 
 
 def _stack_behind(analysis: Analysis, seen: Seen) -> list[tuple[int, int]] | None:
-    """Kernel size and rate along the worst axis, first to last, of the chain of layers back to the last change of resolution."""
+    """Kernel size and rate along the worst axis, first to last, of the chain back to the last change of resolution."""
     makers = {made: use for use in analysis.graph.uses for made in use.outputs}
     key = next(key for key, s in enumerate(analysis.seen) if s is seen)
     axis = max(range(len(seen.near or ())), key=lambda a: coverage.gridding((seen.near or ())[a].paths[0]))
@@ -159,8 +157,8 @@ def _rate_beyond_the_map(use: Use) -> Iterator[str]:
     for n, k, rate in zip(use.call.sizes, kernel, rates, strict=False):
         if k > 1 and rate > 1 and rate >= n and n != ASSUMED_LENGTH:
             yield (
-                f"Layer {use.name!r}: rate {rate} reaches beyond its {shape_of(use.call.sizes)} map, so that only the middle tap "
-                f"of {k} meets data."
+                f"Layer {use.name!r}: rate {rate} reaches beyond its {shape_of(use.call.sizes)} map: only the middle one of "
+                f"{k} taps meets data."
             )
             return
 
@@ -192,13 +190,11 @@ def _pyramids(analysis: Analysis) -> Iterator[str]:
     """Parallel rates that were published for another output stride."""
     branches: dict[int, list[int]] = defaultdict(list)
     for use in analysis.graph.uses:
-        rate = max(
-            getattr(use.layer, "dilation_rate", 1) if isinstance(getattr(use.layer, "dilation_rate", 1), tuple) else (1,)
-        )
-        if rate > 1 and len(use.inputs) == 1:
-            branches[use.inputs[0]].append(rate)
-    for key, rates in branches.items():
-        rates = sorted(rates)
+        rates = getattr(use.layer, "dilation_rate", None)
+        if isinstance(rates, tuple) and max(rates) > 1 and len(use.inputs) == 1:
+            branches[use.inputs[0]].append(max(rates))
+    for key, found in branches.items():
+        rates = sorted(found)
         fields = analysis.seen[key].fields
         if fields is None or any(
             a * rates[0] != b * _PUBLISHED_PYRAMID[0] for a, b in zip(_PUBLISHED_PYRAMID, rates, strict=False)
@@ -207,4 +203,4 @@ def _pyramids(analysis: Analysis) -> Iterator[str]:
         stride = float(fields[0].stride)
         fitting = [int(rate * 16 / stride) for rate in _PUBLISHED_PYRAMID] if stride else rates
         if len(rates) == len(fitting) and rates != fitting:
-            yield f"Parallel rates {tuple(rates)} are published for another output stride than {stride:g}: there, {tuple(fitting)}."
+            yield f"Parallel rates {tuple(rates)} are not those published for output stride {stride:g}: {tuple(fitting)}."

@@ -37,9 +37,9 @@ _POSITIONWISE = (
     layers.RandomContrast,
     layers.RandomBrightness,
 )
-_IN_LATER_VERSIONS = (
-    "ColorJitter ColorDegeneration ElasticTransform Erasing GaussianBlur Grayscale Hue Invert Perspective Posterization Saturation "
-    "Sharpness Shear"
+_IN_LATER_VERSIONS = (  # noqa: SIM905
+    "ColorDegeneration ColorJitter ElasticTransform Erasing GaussianBlur Grayscale Hue Invert Perspective Posterization "
+    "Saturation Sharpness Shear"
 ).split()
 
 
