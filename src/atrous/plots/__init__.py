@@ -1,8 +1,27 @@
 """Arrays in, matplotlib axes out; no global state: every function draws into the figure it is given, or a new one."""
 
 from atrous.plots.confusion import confusion_matrix
+from atrous.plots.coverage import coverage_map, path_profile
 from atrous.plots.curves import learning_curves
+from atrous.plots.effective import effective_field
 from atrous.plots.field import receptive_field
+from atrous.plots.footprint import kernel_footprint
+from atrous.plots.growth import field_growth
 from atrous.plots.images import feature_maps, image_grid
+from atrous.plots.memory import memory_by_layer
+from atrous.plots.tree import stacked_tree
 
-__all__ = ["confusion_matrix", "feature_maps", "image_grid", "learning_curves", "receptive_field"]
+__all__ = [
+    "confusion_matrix",
+    "coverage_map",
+    "effective_field",
+    "feature_maps",
+    "field_growth",
+    "image_grid",
+    "kernel_footprint",
+    "learning_curves",
+    "memory_by_layer",
+    "path_profile",
+    "receptive_field",
+    "stacked_tree",
+]

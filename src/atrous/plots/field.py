@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib.patheffects
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
 from atrous.plots.images import show_image
-from atrous.plots.style import INK, MUTED, bare, new_figure
+from atrous.plots.style import BLACK, INK, MUTED, WHITE, YELLOW, bare, bordered, new_figure
 
 Span = tuple[int, int]
 """First and last pixel along one axis, both seen; negative or beyond the image where it is padding."""
-
-_WHITE, _YELLOW, _BLACK = "#fefefe", "#ffd23f", "#020202"  # drawn over an image, whatever the page around it looks like
 
 
 def receptive_field(
@@ -43,11 +40,11 @@ def receptive_field(
     axes = bare((figure or new_figure(4.4, 4.4 * min(max(height / width, 0.5), 1.6))).add_subplot())
     show_image(axes, image)
     for rows, columns in taps:
-        axes.add_patch(_rectangle(rows, columns, color=_WHITE, linewidth=1.1))
-        axes.plot(np.mean(columns), np.mean(rows), "o", color=_WHITE, markeredgecolor=_BLACK, markersize=4.5)
-    axes.add_patch(_rectangle(*field, color=_YELLOW, linewidth=2.6))
-    axes.set_xlim(*_limits(field[1], width))
-    axes.set_ylim(*reversed(_limits(field[0], height)))
+        axes.add_patch(_rectangle(rows, columns, color=WHITE, linewidth=1.1))
+        axes.plot(np.mean(columns), np.mean(rows), "o", color=WHITE, markeredgecolor=BLACK, markersize=4.5)
+    axes.add_patch(_rectangle(*field, color=YELLOW, linewidth=2.6))
+    axes.set_xlim(*visible_limits(field[1], width))
+    axes.set_ylim(*reversed(visible_limits(field[0], height)))
     axes.set_xlabel("column (pixels)", color=INK)
     axes.set_ylabel("row (pixels)", color=INK)
     axes.spines[:].set_visible(False)
@@ -55,7 +52,7 @@ def receptive_field(
     return axes
 
 
-def _limits(span: Span, n: int) -> tuple[float, float]:
+def visible_limits(span: Span, n: int) -> tuple[float, float]:
     """The image and the padding that is seen, but no more than one image of it on each side."""
     margin = 0.03 * n
     low = max(min(span[0] - 0.5, -0.5), -n)
@@ -74,6 +71,5 @@ def _rectangle(rows: Span, columns: Span, color: str, linewidth: float) -> Recta
         linewidth=linewidth,
         joinstyle="miter",
     )
-    border = matplotlib.patheffects.Stroke(linewidth=linewidth + 1.6, foreground=_BLACK)
-    patch.set_path_effects([border, matplotlib.patheffects.Normal()])
+    bordered(patch, linewidth)
     return patch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import matplotlib.patheffects
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,6 +15,11 @@ RULE = "#d5dbe1"
 PAPER = "#ffffff"
 FIRST = "#0a6c8f"
 SECOND = "#b4501b"
+
+# Drawn over an image, whatever the page around it looks like.
+WHITE = "#fefefe"
+YELLOW = "#ffd23f"
+BLACK = "#020202"
 
 FONT_SIZE = 9.0  # points
 
@@ -32,3 +39,9 @@ def bare(axes: Axes) -> Axes:
         label.set_color(INK)
         label.set_fontsize(FONT_SIZE)
     return axes
+
+
+def bordered(artist: Artist, linewidth: float) -> None:
+    """Gives a light line of this width, in points, a black border, so that it shows on any image and in print."""
+    border = matplotlib.patheffects.Stroke(linewidth=linewidth + 1.6, foreground=BLACK)
+    artist.set_path_effects([border, matplotlib.patheffects.Normal()])
