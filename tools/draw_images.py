@@ -2,8 +2,9 @@
 
 python tools/draw_images.py
 
-They are transparent, with ink of middle lightness, so that they look right on a light and on a dark page. Not drawn here is
-report.png: the upper half of a report.html beside its lower half, from a browser.
+Those of `atrous.plots` stand on white, as they come; the field is transparent with ink of middle lightness, so that it
+looks right on a light and on a dark page. Not drawn here are report.png, the upper half of a report.html beside its lower
+half, from a browser, and benchmarks.png, which comes with its page.
 """
 
 from collections.abc import Sequence
@@ -14,19 +15,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from atrous import data
+from atrous import data, plots
 from atrous.plots.images import show_image
+from atrous.plots.style import FONT_SIZE, new_figure
 from atrous.spec import ConvSpec, ReceptiveField, chain
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
-INK, CELL, TAP, SEEN = "#7d858f", "#8b949e55", "#e8590c", "#e8a33d"
-YELLOW = "#ffd23f"
+INK, TAP, YELLOW = "#7d858f", "#e8590c", "#ffd23f"
 
 
 def main() -> None:
     """Draws every picture."""
-    for name, figure in {"field": field_grows(), "taps": taps(), "gridding": gridding()}.items():
-        figure.savefig(FOLDER / f"{name}.png", dpi=160, bbox_inches="tight", pad_inches=0.06)
+    _save("field", field_grows(), dpi=160, facecolor="none")
+    _save("footprint", plots.kernel_footprint(3, (1, 2, 3))[0].figure)
+    _save("tree", plots.stacked_tree(2, (1, 2, 4, 8), sample_rate=16_000).figure)
+    _save("growth", growth())
+    _save("coverage", coverage())
+
+
+def _save(name: str, figure: Figure, dpi: int = 200, facecolor: str = "white") -> None:
+    figure.savefig(FOLDER / f"{name}.png", dpi=dpi, facecolor=facecolor, bbox_inches="tight", pad_inches=0.06)
 
 
 def field_grows() -> Figure:
@@ -49,36 +57,27 @@ def field_grows() -> Figure:
     return figure
 
 
-def taps() -> Figure:
-    """Which positions a 3×3 kernel reads at rates 1, 2, 3."""
-    figure = Figure(figsize=(7.6, 2.9), layout="constrained", facecolor="none")
-    for index, rate in enumerate((1, 2, 3)):
-        axes = figure.add_subplot(1, 3, index + 1)
-        span = ConvSpec.parse(2, 3, dilation_rate=rate).effective_kernel_size[0]
-        _grid(axes, 9)
-        for row, column in _taps(rate):
-            _cell(axes, 4 + row, 4 + column, TAP)
-        _outline(axes, (4, 4), span, SEEN, 2)
-        _title(axes, f"rate {rate}: 9 weights, {span} × {span}")
-    return figure
+def growth() -> Figure:
+    """Fields of eight 3×3 layers at rate 1, at the repeated rates 1, 2, 5, and at rates that double."""
+    depth = 8
+    stacks = {"1, 1, 1, …": [1] * depth, "1, 2, 5, …": [1, 2, 5] * 3, "1, 2, 4, …": [2**i for i in range(depth)]}
+    sizes = {name: [_chain(rates[: i + 1]).size[0] for i in range(depth)] for name, rates in stacks.items()}
+    return plots.field_growth([str(i + 1) for i in range(depth)], sizes, input_size=224, log=True).figure
 
 
-def gridding() -> Figure:
-    """In how many ways three layers reach each position, at rates 2, 2, 2 and at rates 1, 2, 3."""
-    figure = Figure(figsize=(6.4, 3.4), layout="constrained", facecolor="none")
-    for index, rates in enumerate(((2, 2, 2), (1, 2, 3))):
-        axes = figure.add_subplot(1, 2, index + 1)
-        ways = np.ones((1,))
+def coverage() -> Figure:
+    """In how many ways three 3×3 layers reach each position, at rates with holes and without."""
+    figure = new_figure(4.8, 6.0)
+    for part, rates in zip(figure.subfigures(2, 2).flat, ((2, 2, 2), (1, 2, 3), (2, 4, 8), (1, 2, 5)), strict=True):
+        ways = np.ones(1)
         for rate in rates:
             kernel = np.zeros(2 * rate + 1)
             kernel[::rate] = 1
             ways = np.convolve(ways, kernel)
-        ways = np.outer(ways, ways)
-        _grid(axes, len(ways))
-        for row, column in np.argwhere(ways):
-            share = (ways[row, column] / ways.max()) ** 0.5
-            _cell(axes, row, column, (*_rgb(TAP), 0.25 + 0.75 * share))
-        _title(axes, f"rates {', '.join(map(str, rates))}: {np.count_nonzero(ways)} of {ways.size} seen")
+        first = -(len(ways) // 2)
+        axes = plots.coverage_map(np.outer(ways, ways), offset=(first, first), figure=part)
+        found = axes.get_title().replace(" pixels", "")  # short enough for half a picture
+        axes.set_title(f"rates {', '.join(map(str, rates))}\n{found}", fontsize=FONT_SIZE)
     return figure
 
 
@@ -88,19 +87,6 @@ def _chain(rates: Sequence[int]) -> ReceptiveField:
 
 def _taps(rate: int) -> list[tuple[int, int]]:
     return [(rate * row, rate * column) for row in (-1, 0, 1) for column in (-1, 0, 1)]
-
-
-def _rgb(color: str) -> tuple[float, ...]:
-    return tuple(int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
-
-
-def _grid(axes: Axes, side: int) -> None:
-    axes.set_aspect("equal")
-    axes.set_xlim(-0.65, side - 0.35)
-    axes.set_ylim(side - 0.35, -0.65)
-    for row in range(side):
-        for column in range(side):
-            _cell(axes, row, column, CELL)
 
 
 def _cell(axes: Axes, row: float, column: float, color: str | tuple[float, ...], side: float = 0.86) -> None:
