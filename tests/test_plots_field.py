@@ -80,6 +80,14 @@ def test_a_footprint_over_an_image_shows_its_middle_below_the_computed_pixel():
     saved(panels[0])
 
 
+def test_taps_show_in_pixels_that_are_small():
+    wide = plots.kernel_footprint(3, (6, 12, 18))[2]
+    narrow = plots.kernel_footprint(3, (1, 2, 3))[2]
+    borders = [{patch.get_linewidth() for patch in axes.patches if patch.get_gid() == "tap"} for axes in (wide, narrow)]
+    assert min(borders[0]) > 1
+    assert borders[1] == {0}
+
+
 @pytest.mark.parametrize(
     ("kernel_size", "rates", "message"),
     [
@@ -208,6 +216,13 @@ def test_a_map_of_any_shape_is_drawn(shape):
     axes = plots.coverage_map(counts)
     saved(axes)
     assert len(marks(axes, "holes")) == np.count_nonzero(counts == 0)
+
+
+def test_a_map_takes_more_paths_than_an_integer_of_64_bits_holds():
+    axes = plots.coverage_map([[1, 3**50], [3**45, 0]])
+    saved(axes)
+    bar = axes.figure.axes[1]
+    assert [label.get_text() for label in bar.get_xticklabels()] == ["0", "1.79e+23", "7.18e+23"]
 
 
 def test_a_profile_has_a_bar_a_position_and_a_cross_a_hole():

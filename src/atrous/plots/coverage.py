@@ -48,13 +48,14 @@ def coverage_map(
     largest = float(counts.max() or 1)
     norm = PowerNorm(0.5, vmin=0, vmax=largest)
     image = axes.imshow(np.ma.masked_equal(counts, 0), cmap=_COLORS, norm=norm, interpolation="none", extent=extent)
-    pixel_axes(axes, (top, top + rows - 1), (left, left + columns - 1), unit)
+    width = pixel_axes(axes, (top, top + rows - 1), (left, left + columns - 1), unit)
     holes = np.argwhere(counts == 0)
     if len(holes):
-        mark_holes(axes, holes[:, 1] + left, holes[:, 0] + top, cell_width(axes, max(rows, columns)))
+        mark_holes(axes, holes[:, 1] + left, holes[:, 0] + top, width)
     bar = axes.figure.colorbar(image, ax=axes, location="bottom", aspect=28, fraction=0.05, pad=0.02)
     bar.set_label("paths to the output", fontsize=FONT_SIZE, color=INK)
-    bar.set_ticks(_root_ticks(largest))
+    ticks = _root_ticks(largest)
+    bar.set_ticks(ticks, labels=[f"{tick:,.0f}" if 8 <= tick < 1e6 else f"{tick:.3g}" for tick in ticks])
     bar.ax.tick_params(colors=MUTED, labelsize=FONT_SIZE - 1, length=0)
     bar.outline.set_visible(False)
     if bar.solids is not None:
@@ -123,7 +124,7 @@ def _checked(counts: np.ndarray, rank: int) -> np.ndarray:
 
 def _root_ticks(largest: float) -> list[float]:
     """Numbers for a scale that goes by square roots: its ends and, where that is a whole number of paths, its middle."""
-    return [0, round(largest / 4), largest] if largest >= 8 else [0, largest]
+    return [0.0, float(round(largest / 4)), largest] if largest >= 8 else [0.0, largest]
 
 
 def _sentence(counts: np.ndarray, unit: str) -> str:

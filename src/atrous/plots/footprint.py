@@ -48,7 +48,7 @@ def kernel_footprint(
     pairs = [_pair("rates", rate) for rate in rates]
     if not pairs:
         raise ValueError(f"`rates` must hold at least one rate. Received: rates={rates!r}.")
-    taps = [tuple(tap_offsets(k, rate) for k, rate in zip(size, pair, strict=True)) for pair in pairs]
+    taps = [(tap_offsets(size[0], rows), tap_offsets(size[1], columns)) for rows, columns in pairs]
     limits = _window([t[0] for t in taps]), _window([t[1] for t in taps])
     rows, columns = math.ceil(len(pairs) / columns), min(columns, len(pairs))
     tall, wide = (last - first + 1 for first, last in limits)
@@ -56,9 +56,9 @@ def kernel_footprint(
     every = []
     for index, (pair, positions) in enumerate(zip(pairs, taps, strict=True)):
         axes = bare(figure.add_subplot(rows, columns, index + 1))
-        pixel_axes(axes, *limits, unit, line=0.7 if image is None else 0.25)
+        width = pixel_axes(axes, *limits, unit)
         _background(axes, image, limits)
-        _kernel(axes, *positions, over_image=image is not None)
+        _kernel(axes, *positions, width, over_image=image is not None)
         span = " × ".join(str(t[-1] - t[0] + 1) for t in positions)
         rate = str(pair[0]) if pair[0] == pair[1] else "{} × {}".format(*pair)
         axes.set_title(f"rate {rate}: {span}", fontsize=FONT_SIZE, color=INK)
@@ -73,10 +73,11 @@ def _window(taps: list[np.ndarray]) -> tuple[int, int]:
     return min(int(t[0]) for t in taps) - 1, max(int(t[-1]) for t in taps) + 1
 
 
-def _pair(name: str, value: Any) -> tuple[int, ...]:
+def _pair(name: str, value: Any) -> tuple[int, int]:
     """Rows and columns, from two numbers or one for both."""
     both = value if np.ndim(value) else (value, value)
-    return positive_integers(name, both, each="axis (rows, columns)", count=2)
+    rows, columns = positive_integers(name, both, each="axis (rows, columns)", count=2)
+    return rows, columns
 
 
 def _background(axes: Axes, image: np.ndarray | None, limits: Sequence[tuple[int, int]]) -> None:
@@ -94,12 +95,13 @@ def _background(axes: Axes, image: np.ndarray | None, limits: Sequence[tuple[int
     axes.set(xlim=window[0], ylim=window[1])
 
 
-def _kernel(axes: Axes, rows: np.ndarray, columns: np.ndarray, *, over_image: bool) -> None:
+def _kernel(axes: Axes, rows: np.ndarray, columns: np.ndarray, width: float, *, over_image: bool) -> None:
+    """Taps, of a size that shows in pixels of any width (points), their outline, and the pixel that is computed."""
+    growth = {"edgecolor": BLACK if over_image else FIRST, "linewidth": 0.8 if over_image else max(0.0, 4 - width)}
     for row in rows:
         for column in columns:
-            tap = Rectangle((column - 0.42, row - 0.42), 0.84, 0.84, gid="tap", facecolor=FIRST, edgecolor="none", zorder=3)
-            if over_image:
-                tap.set(facecolor=YELLOW, edgecolor=BLACK, linewidth=0.8)
+            tap = Rectangle((column - 0.42, row - 0.42), 0.84, 0.84, gid="tap", zorder=4.5)
+            tap.set(facecolor=YELLOW if over_image else FIRST, **growth)
             axes.add_patch(tap)
     corner = (columns[0] - 0.5, rows[0] - 0.5)
     sides = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
@@ -108,4 +110,6 @@ def _kernel(axes: Axes, rows: np.ndarray, columns: np.ndarray, *, over_image: bo
         span.set(edgecolor=YELLOW)
         bordered(span, 1.6)
     axes.add_patch(span)
-    axes.plot(0, 0, "o", color=WHITE, markeredgecolor=BLACK, markeredgewidth=0.8, markersize=4, zorder=5)
+    axes.plot(
+        0, 0, "o", color=WHITE, markeredgecolor=BLACK, markeredgewidth=0.8, markersize=min(4.0, max(3.0, 0.5 * width)), zorder=5
+    )

@@ -38,7 +38,7 @@ def position_label(unit: str) -> str:
 
 def round_ticks(most: int, *, whole: bool = False) -> MaxNLocator:
     """Ticks at multiples of 1, 2 or 5 times a power of ten; at whole numbers only if asked for."""
-    return MaxNLocator(most, steps=[1, 2, 5, 10], integer=whole)
+    return MaxNLocator(most, steps=[1, 2, 5, 10], integer=whole, min_n_ticks=1)
 
 
 def positive_integers(name: str, values: Any, *, each: str, count: int | None = None) -> tuple[int, ...]:
@@ -76,31 +76,33 @@ def tap_offsets(kernel_size: int, rate: int, *, causal: bool = False) -> np.ndar
     return rate * np.arange(kernel_size) - (span if causal else span // 2)
 
 
-def pixel_axes(axes: Axes, rows: tuple[int, int], columns: tuple[int, int], unit: str, *, line: float = 0.7) -> None:
-    """Limits axes to whole pixels, first to last, draws lines so wide (points) between them, and labels both axes."""
+def pixel_axes(axes: Axes, rows: tuple[int, int], columns: tuple[int, int], unit: str) -> float:
+    """Limits axes to whole pixels, first to last, draws lines between them, and labels both axes; about how wide a pixel is."""
     axes.set_aspect("equal")
     axes.set_xlim(columns[0] - 0.5, columns[1] + 0.5)
     axes.set_ylim(rows[1] + 0.5, rows[0] - 0.5)
-    lined = max(rows[1] - rows[0], columns[1] - columns[0]) < _LINED
+    cells = 1 + max(rows[1] - rows[0], columns[1] - columns[0])
+    width = cell_width(axes, cells)
     for axis, (first, last), name in ((axes.xaxis, columns, "column"), (axes.yaxis, rows, "row")):
         axis.set_major_locator(round_ticks(min(6, last - first + 1), whole=True))
         axis.set_label_text(f"{name} ({unit})", color=INK)
-        if lined:
+        if cells <= _LINED:
             axis.set_minor_locator(FixedLocator([edge - 0.5 for edge in range(first, last + 2)]))
             axis.set_minor_formatter(NullFormatter())
-            axis.grid(which="minor", color=PAPER, linewidth=line)
+            axis.grid(which="minor", color=PAPER, linewidth=min(0.7, 0.08 * width))
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
+    return width
 
 
 def cell_width(axes: Axes, cells: int) -> float:
     """About how wide one of so many cells along the axes will be, in points: what a marker inside may measure."""
     figure = axes.figure
-    return float(0.72 * 72 * axes.get_position().width * figure.bbox.width / figure.dpi / max(cells, 1))
+    return float(0.95 * 72 * axes.get_position().width * figure.bbox.width / figure.dpi / max(cells, 1))
 
 
 def mark_holes(axes: Axes, x: np.ndarray, y: np.ndarray, width: float) -> None:
     """Marks positions that nothing reads, `(holes,)` each, with crosses that fit into cells `width` points wide."""
-    size = float(np.clip(0.55 * width, 0.7, 5.0))
+    size = float(np.clip(0.5 * width, 0.7, 5.0))
     edge = min(1.0, 0.3 * size)
     axes.plot(x, y, "x", gid="holes", color=INK, markersize=size, markeredgewidth=edge, clip_on=False, zorder=5)

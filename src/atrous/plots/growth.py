@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib.patheffects
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, ScalarFormatter
 
 from atrous.plots.grid import one_per_layer, round_ticks, unit_scale
-from atrous.plots.style import FIRST, FONT_SIZE, INK, MUTED, RULE, SECOND, bare, new_figure
+from atrous.plots.style import FIRST, FONT_SIZE, INK, MUTED, PAPER, RULE, SECOND, bare, new_figure
 
 _NAMED = 24  # layers up to which their names are readable
 _LOOKS = [(FIRST, "-", "o"), (SECOND, (0, (4, 2)), "s"), (INK, (0, (1, 1.5)), "D"), (MUTED, (0, (6, 2, 1, 2)), "v")]
@@ -106,15 +107,9 @@ def _vertical(axes: Axes, values: np.ndarray, log: bool, scale: float) -> float:
 
 def _reference(axes: Axes, size: float, label: str) -> None:
     axes.axhline(size, color=MUTED, linewidth=1.0, linestyle=(0, (1, 2)), gid="input")
-    axes.annotate(
-        label,
-        (0, size),
-        (2, 3),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        fontsize=FONT_SIZE,
-        color=MUTED,
-    )
+    at: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": FONT_SIZE}
+    text = axes.annotate(label, (0, size), (2, 3), color=MUTED, **at)
+    text.set_path_effects([matplotlib.patheffects.withStroke(linewidth=2.5, foreground=PAPER)])  # no line through the words
 
 
 def _draw(axes: Axes, sizes: np.ndarray, look: tuple[str, Any, str]) -> None:

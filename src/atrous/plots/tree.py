@@ -28,8 +28,8 @@ def stacked_tree(
 ) -> Axes:
     """Draws a stack of 1D layers, a row of dots a layer, and every path from the inputs to one output.
 
-    Filled dots and dark lines lead to the output, hollow dots and pale lines to its neighbours. An input inside the field
-    that no path begins at, a hole, is crossed.
+    Filled dots and dark lines lead to the output, hollow dots and pale lines to its neighbours. A cross is an input inside
+    the field at which no path begins: a hole.
 
     Args:
         kernel_sizes: Taps of each layer, first to last; one number for all layers.
@@ -57,10 +57,11 @@ def stacked_tree(
     shown = np.arange(first - 1, last + (1 if causal else 2))
     axes = bare((figure or new_figure(4.6, min(0.75 + 0.5 * len(reached), 9.0))).add_subplot())
     everything = len(shown) <= _ALL_DRAWN
+    width = cell_width(axes, len(shown))
     if everything:
-        _lines(axes, _connections([shown] * len(reached), offsets, (shown[0], shown[-1])), scale, RULE, 0.6)
-    _lines(axes, _connections(reached, offsets, (first, last)), scale, FIRST, 1.2 if everything else 0.4)
-    _dots(axes, shown, reached, scale, everything)
+        _lines(axes, _connections([shown] * len(reached), offsets, (shown[0], shown[-1])), scale, RULE, min(0.6, 0.06 * width))
+    _lines(axes, _connections(reached, offsets, (first, last)), scale, FIRST, float(np.clip(0.15 * width, 0.4, 1.2)))
+    _dots(axes, shown if everything else shown[:0], reached, scale, width)
     axes.set_yticks(range(len(reached)), _level_names(sizes, rates))
     axes.tick_params(axis="y", labelcolor=INK)
     axes.spines[:].set_visible(False)
@@ -99,18 +100,18 @@ def _lines(axes: Axes, lines: np.ndarray, scale: float, color: str, width: float
     axes.add_collection(collection)
 
 
-def _dots(axes: Axes, shown: np.ndarray, reached: list[np.ndarray], scale: float, everything: bool) -> None:
-    width = cell_width(axes, len(shown))
-    size = float(np.clip(0.6 * width, 0.8, 6.0))
+def _dots(axes: Axes, shown: np.ndarray, reached: list[np.ndarray], scale: float, width: float) -> None:
+    size = float(np.clip(0.45 * width, 0.8, 6.0))
     edge = min(0.9, 0.25 * size)
-    others = [(x * scale, y) for y, row in enumerate(reached) for x in np.setdiff1d(shown, row)]
+    holes = np.setdiff1d(np.arange(reached[0][0], reached[0][-1] + 1), reached[0])
+    apart = [np.union1d(reached[0], holes), *reached[1:]]
+    others = [(x * scale, y) for y, row in enumerate(apart) for x in np.setdiff1d(shown, row)]
     mine = [(x * scale, y) for y, row in enumerate(reached[:-1]) for x in row]
     common: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": size, "markeredgewidth": edge}
-    if everything:
+    if others:
         axes.plot(*zip(*others, strict=True), gid="others", color=PAPER, markeredgecolor=MUTED, zorder=3, **common)
     axes.plot(*zip(*mine, strict=True), gid="reached", color=FIRST, markeredgecolor=FIRST, zorder=4, **common)
     axes.plot(0, len(reached) - 1, "D", gid="output", color=SECOND, markersize=max(size, 4.5), zorder=4)
-    holes = np.setdiff1d(np.arange(reached[0][0], reached[0][-1] + 1), reached[0])
     if len(holes):
         mark_holes(axes, holes * scale, np.zeros(len(holes)), width)
 
