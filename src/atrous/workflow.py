@@ -148,12 +148,15 @@ def predict(run: Run | str | Path, images: str | Path | Iterable[str | Path]) ->
 
 
 def load_model(source: str | Path) -> keras.Model:
-    """Loads the model in a `.keras` file or of a run folder.
+    """Loads the model in a `.keras` file or of a run folder, or makes one of `keras.applications`, with random weights.
 
     Raises:
-        ValueError: There is no such file, or the folder holds no trained model.
+        ValueError: There is no such file or name, or the folder holds no trained model.
     """
     path = Path(source)
+    published = getattr(keras.applications, str(source), None)
+    if callable(published) and not path.exists():
+        return published(weights=None)
     if path.suffix != ".keras" and not path.is_file():
         return _run(source).load_model()
     if path.suffix != ".keras" or not path.is_file():

@@ -51,6 +51,19 @@ def error(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def show(found: Any) -> None:
+    """Prints something that knows how it looks on a terminal."""
+    from rich.console import Console
+
+    Console().print(found, highlight=False)
+
+
+def note(text: str, quiet: bool = False) -> None:
+    """Prints a sentence, unless what is printed is for a program."""
+    if not quiet:
+        print(text)
+
+
 def is_mistake(error: Exception) -> bool:
     """Whether an error tells the user what to do: one that atrous raised itself, or the system on a file."""
     if isinstance(error, OSError):

@@ -184,12 +184,20 @@ class Report:
         }
         return json.dumps(facts)
 
-    def __rich__(self) -> RenderableType:
-        """A table for the terminal."""
+    def table(self, every_layer: bool = False) -> RenderableType:
+        """A table for the terminal, with the warnings.
+
+        Args:
+            every_layer: Layers that change neither field nor position, such as activations, too.
+        """
         from atrous.field.table import report_table
 
-        table: RenderableType = report_table(self)
+        table: RenderableType = report_table(self, every_layer)
         return table
+
+    def __rich__(self) -> RenderableType:
+        """The same, for rich."""
+        return self.table()
 
 
 def _finite(n: float) -> float | int | None:
