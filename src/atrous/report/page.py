@@ -13,10 +13,12 @@ from markupsafe import Markup
 
 from atrous import plots
 from atrous.report import embed
+from atrous.report.explore import explore_section, palette
 from atrous.report.facts import class_rows, header
 from atrous.report.network import View, fields_of, layer_rows, times, view
 from atrous.report.notes import notes
 from atrous.report.samples import Sample, choose
+from atrous.report.stack import stack_of
 from atrous.run import replacing
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def _contents(run: Run, model: keras.Model, data: Dataset) -> dict[str, Any]:
     samples = choose(model, data.test)
     example = next(iter(samples.right or samples.wrong), None)
     seen = None if example is None else view(model, example.image, fields)
+    stack = stack_of(model)
     best_row = run.best(run.metrics)
     best = None if best_row is None else int(best_row["epoch"])
     confusion = np.asarray(test["confusion"])
@@ -78,6 +81,8 @@ def _contents(run: Run, model: keras.Model, data: Dataset) -> dict[str, Any]:
         "pixelated": max(size) <= _SMALL_IMAGE,
         "view": None if seen is None or example is None else _view(seen, example, data.class_names),
         "layers": layer_rows(model, fields),
+        "explorer": None if stack is None else explore_section(stack),
+        "palette": palette(),
         "no_fields": f"It could not be told: {reason}" if reason else "",
     }
 
