@@ -1,6 +1,6 @@
 """Dilated (atrous) convolutions for Keras 3: layers, models, receptive fields and training.
 
-Modules are loaded on first use, except layers and models, which Keras must know before it can load a saved one.
+Modules are loaded on first use, except layers, blocks and models, which Keras must know before it can load a saved one.
 """
 
 import importlib
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from atrous._backend import prepare
 
 if TYPE_CHECKING:
-    from atrous import data, field, layers, models, ops, plots, recipes, report, spec, surgery
+    from atrous import blocks, data, field, layers, models, ops, plots, recipes, report, spec, surgery
     from atrous.ops.native import portable
     from atrous.surgery import accelerate, explain, export, to_keras
     from atrous.workflow import evaluate, predict, train
 
-MODULES = ("data", "field", "layers", "models", "ops", "plots", "recipes", "report", "spec", "surgery")
+MODULES = ("blocks", "data", "field", "layers", "models", "ops", "plots", "recipes", "report", "spec", "surgery")
 FUNCTIONS = {
     "accelerate": "atrous.surgery",
     "evaluate": "atrous.workflow",
@@ -29,6 +29,7 @@ FUNCTIONS = {
 __version__ = "0.1.0"
 __all__ = [
     "accelerate",
+    "blocks",
     "data",
     "evaluate",
     "explain",

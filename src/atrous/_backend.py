@@ -13,12 +13,13 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def prepare() -> None:
-    """Checks that the backend is there, and imports layers and models so that Keras can load saved ones.
+    """Checks that the backend is there, and imports layers, blocks and models so that Keras can load saved ones.
 
     Not in the `atrous` command, which answers `--help` at once and does both when it needs Keras, which takes seconds.
     """
     if not _is_command():
         require_backend()
+        importlib.import_module("atrous.blocks")
         importlib.import_module("atrous.models")
 
 

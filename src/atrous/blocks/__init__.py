@@ -1,0 +1,5 @@
+"""Motifs that networks are made of, one a file."""
+
+from atrous.blocks.unit import ConvNormActivation
+
+__all__ = ["ConvNormActivation"]
