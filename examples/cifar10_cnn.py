@@ -13,7 +13,7 @@ import keras
 
 from atrous import data, plots
 from atrous.data import Batches
-from atrous.field import receptive_fields
+from atrous.field import analyze
 from atrous.layers import Conv2D
 
 parser = argparse.ArgumentParser(description="Trains a small dilated network on CIFAR-10.")
@@ -43,10 +43,8 @@ model = keras.Sequential(
 )
 
 print("layer          output             sees")
-fields = receptive_fields(model)
-for layer in model.layers:
-    field = fields[layer.name]
-    print(f"{layer.name:13}  {layer.output.shape[1:]!s:17}  {field.size if field else 'everything'}")
+for layer in analyze(model).layers:
+    print(f"{layer.name:13}  {layer.seen.shape!s:17}  {layer.size if layer.is_local else 'everything'}")
 
 model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
 history = model.fit(

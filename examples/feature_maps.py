@@ -12,7 +12,7 @@ import keras
 
 import atrous
 from atrous import plots
-from atrous.field import receptive_fields, tap_spans
+from atrous.field import analyze, tap_spans
 from atrous.run import Run
 
 parser = argparse.ArgumentParser(description="Draws the feature maps of a network's dilated layer.")
@@ -31,7 +31,7 @@ print(f"{test.name(arguments.image)} through {name}: {maps.shape}, of which {(ma
 plots.feature_maps(maps).figure.savefig("feature_maps.png", dpi=160)
 
 centre = (maps.shape[0] // 2, maps.shape[1] // 2)
-field = receptive_fields(model)[name]
+field = analyze(model)[name]
 print(f"The unit at {centre} sees rows and columns {field.span(centre)}")
 plots.receptive_field(image, field.span(centre), tap_spans(model, name, centre)).figure.savefig("field.png", dpi=160)
 print("Drawn: feature_maps.png, field.png")

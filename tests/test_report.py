@@ -14,7 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from atrous import plots, recipes, report
-from atrous.field import receptive_fields
+from atrous.field import analyze
 from atrous.models import DilatedClassifier
 from atrous.report import embed
 from atrous.report.facts import class_rows, duration
@@ -172,13 +172,14 @@ def test_large_photographs_stay_light(tmp_path):
     assert path.stat().st_size < 2_000_000  # of noise, which compresses worst
 
 
-def test_a_model_that_is_no_chain_and_has_no_convolution(tmp_path):
+def test_a_model_whose_field_cannot_be_told_and_that_has_no_convolution(tmp_path):
     x = keras.Input((12, 12, 3))
-    flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(x))
+    flat = keras.layers.Flatten()(keras.ops.flip(keras.layers.Rescaling(1 / 255)(x), axis=1))
     twice = keras.layers.Concatenate(name="join")([keras.layers.Dense(4)(flat), keras.layers.Dense(4)(flat)])
     model = keras.Model(x, keras.layers.Dense(2, activation="softmax")(twice))
     page = Page(report.write(make_run(tmp_path, shape=(12, 12, 3), model=model)))
-    assert page.says("'join' with 2 inputs")
+    assert page.says("It could not be told: Layer 'flip")
+    assert page.says("register a rule")
     assert len(page.drawings()) == 3
 
 
@@ -250,7 +251,7 @@ def test_notes_tell_of_trouble_and_of_nothing_else():
 
 def test_the_view_is_of_the_dilated_layer_with_its_taps():
     model = DilatedClassifier((28, 28, 1), 3, rates=(2,))
-    seen = view(model, np.zeros((28, 28, 1), "uint8"), receptive_fields(model))
+    seen = view(model, np.zeros((28, 28, 1), "uint8"), analyze(model))
     assert (seen.layer, seen.rate, seen.unit, seen.maps.shape) == ("dilated", (2, 2), (3, 3), (7, 7, 128))
     assert seen.field == ((1, 26), (1, 26))
     assert seen.taps[0] == ((1, 10), (1, 10))

@@ -9,8 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from atrous.field import receptive_fields, tap_spans
-from atrous.spec import ReceptiveField
+from atrous.field import LayerReport, Report, analyze, tap_spans
 
 Span = tuple[int, int]
 
@@ -57,26 +56,26 @@ class View:
         return max(self.rate) > 1
 
 
-def fields_of(model: keras.Model) -> tuple[dict[str, ReceptiveField | None], str]:
-    """Receptive fields by layer name, and the reason why there are none (empty if there are)."""
+def fields_of(model: keras.Model) -> tuple[Report | None, str]:
+    """What the model's layers see, and the reason why it isn't known (empty if it is)."""
     try:
-        return receptive_fields(model), ""
+        return analyze(model), ""
     except ValueError as error:
-        return {}, str(error)
+        return None, str(error)
 
 
-def layer_rows(model: keras.Model, fields: dict[str, ReceptiveField | None]) -> list[LayerRow]:
+def layer_rows(model: keras.Model, report: Report | None) -> list[LayerRow]:
     """The layers, first to last."""
-    return [_row(name, layer, fields) for name, layer in _walk(model)]
+    return [_row(name, layer, report) for name, layer in _walk(model)]
 
 
-def view(model: keras.Model, image: np.ndarray, fields: dict[str, ReceptiveField | None]) -> View | None:
+def view(model: keras.Model, image: np.ndarray, report: Report | None) -> View | None:
     """What the dilated layer does with an image, or the last spatial convolution where none is dilated.
 
     Args:
         model: Takes images `(batch, height, width, channels)`.
         image: `(height, width, channels)`, 0..255.
-        fields: As `fields_of` gives them.
+        report: As `fields_of` gives it.
 
     Returns:
         The view, or `None` for a model without a two-dimensional convolution.
@@ -90,15 +89,15 @@ def view(model: keras.Model, image: np.ndarray, fields: dict[str, ReceptiveField
     if layer.data_format == "channels_first":
         maps = np.moveaxis(maps, 0, -1)
     unit = (maps.shape[0] // 2, maps.shape[1] // 2)
-    field = fields.get(layer.name)
+    seen = None if report is None or not report[layer.name].is_local else report[layer.name]
     return View(
         layer=layer.name,
         kernel=tuple(layer.kernel_size),
         rate=tuple(layer.dilation_rate),
         maps=maps,
         unit=unit,
-        field=None if field is None else _pair(field.span(unit)),
-        taps=[] if field is None else [_pair(tap) for tap in tap_spans(model, layer.name, unit)],
+        field=None if seen is None else _pair(seen.span(unit)),
+        taps=[] if seen is None else [_pair(tap) for tap in tap_spans(model, layer.name, unit)],
     )
 
 
@@ -125,7 +124,7 @@ def _walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + layer.name, layer
 
 
-def _row(name: str, layer: Any, fields: dict[str, ReceptiveField | None]) -> LayerRow:
+def _row(name: str, layer: Any, report: Report | None) -> LayerRow:
     kernel: Sequence[int] = getattr(layer, "kernel_size", getattr(layer, "pool_size", ()))
     rate: Sequence[int] = getattr(layer, "dilation_rate", ())
     return LayerRow(
@@ -135,7 +134,7 @@ def _row(name: str, layer: Any, fields: dict[str, ReceptiveField | None]) -> Lay
         parameters=f"{layer.count_params():,}" if layer.count_params() else "",
         kernel=times(kernel),
         rate=str(rate[0]) if len(set(rate)) == 1 else times(rate),
-        field=_field(fields[name]) if name in fields else "",
+        field=_field(report.named[name]) if report is not None and name in report.named else "",
         dilated=bool(rate) and max(rate) > 1,
     )
 
@@ -145,8 +144,8 @@ def _output(layer: Any) -> str:
     return "" if shape is None else times(shape[1:])
 
 
-def _field(field: ReceptiveField | None) -> str:
-    return "whole image" if field is None else times(field.size)
+def _field(layer: LayerReport) -> str:
+    return times(layer.local_size) if layer.is_local else "whole image"
 
 
 def _pair(spans: Sequence[Span]) -> tuple[Span, Span]:

@@ -60,10 +60,10 @@ def _contents(run: Run, model: keras.Model, data: Dataset) -> dict[str, Any]:
         raise ValueError(
             f"`run` must be finished, with a test result. Received: run={run!r}. Finish it: atrous train --resume …"
         )
-    fields, reason = fields_of(model)
+    report, reason = fields_of(model)
     samples = choose(model, data.test)
     example = next(iter(samples.right or samples.wrong), None)
-    seen = None if example is None else view(model, example.image, fields)
+    seen = None if example is None else view(model, example.image, report)
     stack = stack_of(model)
     best_row = run.best(run.metrics)
     best = None if best_row is None else int(best_row["epoch"])
@@ -80,7 +80,7 @@ def _contents(run: Run, model: keras.Model, data: Dataset) -> dict[str, Any]:
         "wrong": [_captioned(sample, data.class_names) for sample in samples.wrong],
         "pixelated": max(size) <= _SMALL_IMAGE,
         "view": None if seen is None or example is None else _view(seen, example, data.class_names),
-        "layers": layer_rows(model, fields),
+        "layers": layer_rows(model, report),
         "explorer": None if stack is None else explore_section(stack),
         "palette": palette(),
         "no_fields": f"It could not be told: {reason}" if reason else "",
