@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from atrous.field.analysis import analyze
     from atrous.field.axis import AxisField, AxisMap
     from atrous.field.designing import design
+    from atrous.field.effective import EffectiveField, effective_field
+    from atrous.field.probing import Check, Verification, verify
     from atrous.field.registry import register
     from atrous.field.report import LayerReport, Report
     from atrous.field.taps import tap_spans
@@ -17,15 +19,34 @@ if TYPE_CHECKING:
 _HOMES = {
     "AxisField": "axis",
     "AxisMap": "axis",
+    "Check": "probing",
+    "EffectiveField": "effective",
     "LayerReport": "report",
     "Report": "report",
+    "Verification": "probing",
     "analyze": "analysis",
     "design": "designing",
+    "effective_field": "effective",
     "register": "registry",
     "tap_spans": "taps",
+    "verify": "probing",
 }
 
-__all__ = ["AxisField", "AxisMap", "LayerReport", "Report", "analyze", "design", "register", "tap_spans"]
+__all__ = [
+    "AxisField",
+    "AxisMap",
+    "Check",
+    "EffectiveField",
+    "LayerReport",
+    "Report",
+    "Verification",
+    "analyze",
+    "design",
+    "effective_field",
+    "register",
+    "tap_spans",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
