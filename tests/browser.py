@@ -45,8 +45,6 @@ class Browser:
         self.errors: list[str] = []
         self.requests: list[str] = []
         self._count, self._received = 0, b""
-        inner_read, self._write = os.pipe()
-        self._read, inner_write = os.pipe()
         options = [
             "--headless",
             "--no-sandbox",
@@ -55,6 +53,8 @@ class Browser:
             *(f"--disable-{name}" for name in QUIET),
         ]
         arguments = [find(), *options, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
+        inner_read, self._write = os.pipe()
+        self._read, inner_write = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", LAUNCH, str(inner_read), str(inner_write), *arguments],
             pass_fds=(inner_read, inner_write),

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from atrous.run import replacing
 from atrous.spec import parse_integer
 
-SCRIPTS = ("arithmetic.js", "repair.js", "drawing.js", "editor.js")
+SCRIPTS = ("arithmetic.js", "repair.js", "drawing.js", "stacks.js", "wording.js", "editor.js")
 """The page's scripts, in the order in which they name each other."""
 
 MARK = '<meta name="generator" content="atrous explore">'

@@ -17,7 +17,7 @@ const arithmetic = (() => {
     });
   }
 
-  /** Paths from each position of the field to one output, as {counts, exponent}: counts · 2^exponent. Null if too many to count. */
+  /** Paths from each position of the field to one output: counts · 2^exponent. Null if they are too many to count. */
   function paths(layers) {
     const sizes = fields(layers);
     const work = layers.reduce((sum, layer, i) => sum + layer.kernel * sizes[i].size, 0);
@@ -95,7 +95,7 @@ const arithmetic = (() => {
     return live;
   }
 
-  /** Map sizes, parameters (biases too) and multiply-adds (those on padding too) of each layer, with padding "same" or "causal". */
+  /** Map sizes, parameters (with biases) and multiply-adds (on padding, too) of each layer, with padding "same" or "causal". */
   function cost({ layers, dimensions, size, channels, causal }) {
     let [n, depth] = [size, channels];
     return layers.map((layer) => {

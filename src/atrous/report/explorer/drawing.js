@@ -9,10 +9,15 @@ const drawing = (() => {
 
   const round = (number) => Math.round(number * 100) / 100;
   const path = (kind, d) => (d ? `<path class="explore-${kind}" d="${d}"/>` : "");
-  const text = (x, y, words, anchor = "middle") => `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${words}</text>`;
-  const cross = (x, y, r) => `M${round(x - r)} ${round(y - r)}l${round(2 * r)} ${round(2 * r)}m0 ${round(-2 * r)}l${round(-2 * r)} ${round(2 * r)}`;
-  const svg = (width, height, words, inside) =>
-    `<svg viewBox="0 0 ${round(width)} ${round(height)}" width="${round(width)}" height="${round(height)}" role="img" aria-label="${words}">${inside}</svg>`;
+  const text = (x, y, words, anchor = "middle") =>
+    `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${words}</text>`;
+  const cross = (x, y, r) =>
+    `M${round(x - r)} ${round(y - r)}l${round(2 * r)} ${round(2 * r)}m0 ${round(-2 * r)}l${round(-2 * r)} ${round(2 * r)}`;
+  const disc = (x, y, r) => `M${round(x - r)} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`;
+  function svg(width, height, words, inside) {
+    const size = `viewBox="0 0 ${round(width)} ${round(height)}" width="${round(width)}" height="${round(height)}"`;
+    return `<svg ${size} role="img" aria-label="${words}">${inside}</svg>`;
+  }
 
   /** Where positions stand: their width, and the left edge of the first. */
   function scale(size, width) {
@@ -22,7 +27,8 @@ const drawing = (() => {
   }
 
   function count(number, exponent) {
-    if (exponent || number >= 1e15) return `10<tspan class="explore-power">${Math.floor(Math.log10(number) + exponent * Math.log10(2))}</tspan>`;
+    if (exponent || number >= 1e15)
+      return `10<tspan class="explore-power">${Math.floor(Math.log10(number) + exponent * Math.log10(2))}</tspan>`;
     if (number < 1e4) return number.toLocaleString("en");
     return Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 }).format(number);
   }
@@ -36,7 +42,11 @@ const drawing = (() => {
     const bars = found.counts && profile(found, cell, left, top, height);
     const low = top + height + 12;
     const first = causal ? 1 - found.size : -Math.floor((found.size - 1) / 2);
-    const names = [[0, first], [0.5, 0], [1, first + found.size - 1]].filter(([at]) => at !== 0.5 || (!causal && found.size > 2));
+    const names = [
+      [0, first],
+      [0.5, 0],
+      [1, first + found.size - 1],
+    ].filter(([at]) => at !== 0.5 || (!causal && found.size > 2));
     const axis = names.map(([at, name]) => {
       const x = at === 0.5 ? left + cell * (0.5 - first) : left + cell * (0.5 + at * (found.size - 1));
       return text(x, low + 20, name > 0 ? `+${name.toLocaleString("en")}` : name.toLocaleString("en").replace("-", "−"));
@@ -66,18 +76,32 @@ const drawing = (() => {
       strip.push((8 * unseen) / (to - from));
     }
     const base = `M${round(left)} ${top + height + 0.5}h${round(size * cell)}`;
-    const label = text(left - 6, top + 9, count(most, found.exponent), "end") + text(left - 6, top + 22, most === 1 && !found.exponent ? "path" : "paths", "end");
+    const label =
+      text(left - 6, top + 9, count(most, found.exponent), "end") +
+      text(left - 6, top + 22, most === 1 && !found.exponent ? "path" : "paths", "end");
     const steps = (heights, bottom) => outline(heights, left, wide, bottom);
-    return path("hole", steps(holes, top + height)) + path("bar", steps(bars, top + height)) + path("strip", steps(strip, top + height + 10)) + path("line", base) + label;
+    return (
+      path("hole", steps(holes, top + height)) +
+      path("bar", steps(bars, top + height)) +
+      path("strip", steps(strip, top + height + 10)) +
+      path("line", base) +
+      label
+    );
   }
 
   /** Columns of these heights: apart where they are wide, as one shape where gaps would be all one saw. */
   function outline(heights, left, wide, bottom) {
     if (wide >= 5) {
-      return heights.map((tall, i) => (tall ? `M${round(left + i * wide + 0.5)} ${bottom}v${round(-tall)}h${round(wide - 1)}V${bottom}z` : "")).join("");
+      return heights
+        .map((tall, i) =>
+          tall ? `M${round(left + i * wide + 0.5)} ${bottom}v${round(-tall)}h${round(wide - 1)}V${bottom}z` : "",
+        )
+        .join("");
     }
     if (!heights.some(Boolean)) return "";
-    const steps = heights.map((tall, i) => (tall === heights[i - 1] ? "" : `V${round(bottom - tall)}`) + `H${round(left + (i + 1) * wide)}`);
+    const steps = heights.map(
+      (tall, i) => (tall === heights[i - 1] ? "" : `V${round(bottom - tall)}`) + `H${round(left + (i + 1) * wide)}`,
+    );
     return `M${round(left)} ${bottom}${steps.join("")}V${bottom}z`;
   }
 
@@ -94,10 +118,10 @@ const drawing = (() => {
     let [lines, units, idle, labels] = ["", "", "", ""];
     let used = new Set([0]);
     for (let level = depth; level >= 0; level--) {
-      for (let start = level ? [...used][0] % own(level).stride : 0; start <= found.size - own(level).size; start += own(level).stride) {
+      for (let start = 0; start <= found.size - own(level).size; start += own(level).stride) {
         const at = [x(level, start), y(level)];
-        if (used.has(start)) units += `M${round(at[0] - dot)} ${at[1]}a${dot} ${dot} 0 1 0 ${2 * dot} 0a${dot} ${dot} 0 1 0 ${-2 * dot} 0`;
-        else if (level) idle += `M${round(at[0] - dot * 0.4)} ${at[1]}a${dot * 0.4} ${dot * 0.4} 0 1 0 ${dot * 0.8} 0a${dot * 0.4} ${dot * 0.4} 0 1 0 ${-dot * 0.8} 0`;
+        if (used.has(start)) units += disc(...at, dot);
+        else if (level) idle += disc(...at, dot * 0.4);
       }
       if (!level) break;
       const { kernel, rate } = layers[level - 1];
@@ -109,8 +133,9 @@ const drawing = (() => {
           below.add(input);
         }
       }
-      labels += text(0, (y(level) + y(level - 1)) / 2 + 4, layers[level - 1].kind === "pool" ? `pool ${kernel}` : `rate ${rate}`, "start");
-      used = new Set([...below].sort((a, b) => a - b));
+      const name = layers[level - 1].kind === "pool" ? `pool ${kernel}` : `rate ${rate}`;
+      labels += text(0, (y(level) + y(level - 1)) / 2 + 4, name, "start");
+      used = below;
     }
     const crosses = found.missed.map((position) => cross(x(0, position), y(0), Math.min(3.5, cell * 0.3))).join("");
     const inside = path("edge", lines) + path("idle", idle) + path("unit", units) + path("miss", crosses) + labels;
@@ -132,13 +157,27 @@ const drawing = (() => {
         const share = (counts[row] / most) * (counts[column] / most);
         const [x, y] = [column * cell, row * cell];
         if (!share && cell >= 5) crosses += cross(x + cell / 2, y + cell / 2, cell * 0.2);
-        if (share) shades[Math.min(SHADES - 1, Math.floor(share ** 0.4 * SHADES))] += `M${round(x)} ${round(y)}h${round(cell)}v${round(cell)}h${round(-cell)}z`;
+        if (share)
+          shades[Math.min(SHADES - 1, Math.floor(share ** 0.4 * SHADES))] +=
+            `M${round(x)} ${round(y)}h${round(cell)}v${round(cell)}h${round(-cell)}z`;
       }
     }
     const full = `<rect class="explore-hole" width="${round(size * cell)}" height="${round(size * cell)}"/>`;
-    const cells = shades.map((d, shade) => d && `<path class="explore-bar" style="fill-opacity:${round(0.16 + (0.84 * (shade + 0.5)) / SHADES)}" d="${d}"/>`);
+    const cells = shades.map(
+      (d, shade) =>
+        d && `<path class="explore-bar" style="fill-opacity:${round(0.16 + (0.84 * (shade + 0.5)) / SHADES)}" d="${d}"/>`,
+    );
     const under = path("paper", shades.join(""));
-    return svg(size * cell, size * cell, words, (cell < 5 ? full : "") + under + cells.join("") + path("miss", crosses) + `<rect class="explore-frame" x=".5" y=".5" width="${round(size * cell - 1)}" height="${round(size * cell - 1)}"/>`);
+    return svg(
+      size * cell,
+      size * cell,
+      words,
+      (cell < 5 ? full : "") +
+        under +
+        cells.join("") +
+        path("miss", crosses) +
+        `<rect class="explore-frame" x=".5" y=".5" width="${round(size * cell - 1)}" height="${round(size * cell - 1)}"/>`,
+    );
   }
 
   return { coverage, heat };

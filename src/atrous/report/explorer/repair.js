@@ -1,5 +1,5 @@
-// Rates without holes for a stack that has some. Layers read their input in steps of their rate times the strides before them; in
-// ascending order, the steps leave no hole if and only if each is at most the field of those before it (see `atrous.schedules`).
+// Rates without holes for a stack that has some. Layers read their input in steps of their rate times the strides before them. In
+// ascending order, steps leave no hole if and only if each is at most the field of those before it (see `atrous.schedules`).
 const repair = (() => {
   const SEARCH = 1e6; // additions spent on comparing rates
 
@@ -7,12 +7,25 @@ const repair = (() => {
   function repair(layers) {
     const places = layers.map((_, i) => i).filter((i) => layers[i].kernel > 1);
     const jumps = [1, ...arithmetic.fields(layers).map((row) => row.stride)];
-    const alike = places.length === layers.length && places.every((i) => jumps[i] === 1 && layers[i].kernel === layers[0].kernel);
+    const plain = (i) => jumps[i] === 1 && layers[i].kernel === layers[0].kernel && layers[i].kind !== "pool";
+    const alike = places.length === layers.length && places.every(plain);
     const step = (i) => layers[i].rate * jumps[i];
     return (
-      (alike && best(layers.map((layer) => layer.rate), layers[0].kernel)) ||
-      lowered(layers, [...places].sort((a, b) => step(a) - step(b) || a - b), jumps) ||
-      lowered(layers, [...places].sort((a, b) => jumps[a] - jumps[b] || step(a) - step(b)), jumps) ||
+      (alike &&
+        best(
+          layers.map((layer) => layer.rate),
+          layers[0].kernel,
+        )) ||
+      lowered(
+        layers,
+        [...places].sort((a, b) => step(a) - step(b) || a - b),
+        jumps,
+      ) ||
+      lowered(
+        layers,
+        [...places].sort((a, b) => jumps[a] - jumps[b] || step(a) - step(b)),
+        jumps,
+      ) ||
       widest(layers, places, jumps)
     );
   }
@@ -69,14 +82,14 @@ const repair = (() => {
     return at >= 0 && a[at] < b[at];
   }
 
-  /** For any kernels and strides: rates lowered to what those before them in order fill, then raised, last first, to win the field back. */
+  /** Rates lowered to what those before them in order fill, then raised, last first, to win the field back. */
   function lowered(layers, order, jumps) {
     const rates = layers.map((layer) => layer.rate);
     const most = [];
     let [field, lost] = [1, 0];
     for (const i of order) {
       const growth = (layers[i].kernel - 1) * jumps[i]; // of the field, a unit of the rate
-      most[i] = Math.floor(field / jumps[i]);
+      most[i] = highest(layers[i], field, jumps[i]);
       if (!most[i]) return null;
       rates[i] = Math.min(rates[i], most[i]);
       field += growth * rates[i];
@@ -95,12 +108,20 @@ const repair = (() => {
   function widest(layers, places, jumps) {
     const rates = layers.map((layer) => layer.rate);
     let field = 1;
-    for (const i of places) {
-      rates[i] = Math.floor(field / jumps[i]);
+    for (const i of [...places].sort(
+      (a, b) => jumps[a] - jumps[b] || (layers[b].kind === "pool") - (layers[a].kind === "pool"),
+    )) {
+      rates[i] = highest(layers[i], field, jumps[i]);
       if (!rates[i]) return null;
       field += (layers[i].kernel - 1) * jumps[i] * rates[i];
     }
     return rates;
+  }
+
+  /** The largest rate whose step leaves no hole behind a field; 0 if there is none. Pools have rate 1. */
+  function highest(layer, field, jump) {
+    const rate = Math.floor(field / jump);
+    return layer.kind === "pool" ? Math.min(rate, 1) : rate;
   }
 
   return repair;
