@@ -22,8 +22,89 @@ MOST_GROUPS = 32
 register = keras.saving.register_keras_serializable("atrous")
 
 
+class Block(keras.layers.Layer):
+    """What blocks have in common: how the units are that they are made of.
+
+    Args:
+        normalization: `"batch"`, `"layer"` (over channels), `"group"`, `None`, or a Keras layer, of which copies are used.
+        activation: A name, a function, or `None`.
+        separable: Whether convolutions that are larger than 1×1 are separable.
+        use_bias: Whether convolutions add a bias; `None` means without normalisation only.
+        rank: Number of spatial axes.
+        kernel_initializer: Of every kernel; an initializer without seed draws anew for each.
+        kernel_regularizer: Of every kernel.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's default if `None`.
+        **kwargs: `name`, `dtype`, `trainable`.
+    """
+
+    def __init__(
+        self,
+        *,
+        normalization: Any = "batch",
+        activation: Any = "relu",
+        separable: bool = False,
+        use_bias: bool | None = None,
+        rank: int = 2,
+        kernel_initializer: Any = "he_normal",
+        kernel_regularizer: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_rank(rank, separable)
+        self.normalization = normalization_config(normalization)
+        self.activation = keras.activations.get(activation)
+        self.separable, self.use_bias, self.rank = separable, use_bias, rank
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+
+    @property
+    def channel_axis(self) -> int:
+        """Where the channels are."""
+        return -1 if self.data_format == "channels_last" else 1
+
+    def space(self, shape: Shape) -> Shape:
+        """The spatial part of a shape."""
+        return shape[1:-1] if self.data_format == "channels_last" else shape[2:]
+
+    def with_channels(self, shape: Shape, channels: int) -> tuple[int | None, ...]:
+        """A shape with other channels."""
+        space = self.space(shape)
+        return (shape[0], *space, channels) if self.data_format == "channels_last" else (shape[0], channels, *space)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "normalization": normalization_config(self.normalization),
+            "activation": keras.activations.serialize(self.activation),
+            "separable": self.separable,
+            "use_bias": self.use_bias,
+            "rank": self.rank,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "data_format": self.data_format,
+        }
+
+    def unit(self, filters: int, kernel_size: int, **more: Any) -> ConvNormActivation:
+        """A unit of the block's kind; `more` are arguments of its own."""
+        shared = {
+            "normalization": self.normalization,
+            "activation": self.activation,
+            "separable": self.separable and kernel_size != 1,
+            "use_bias": self.use_bias,
+            "rank": self.rank,
+            "kernel_initializer": fresh(self.kernel_initializer),
+            "kernel_regularizer": self.kernel_regularizer,
+            "data_format": self.data_format,
+            "dtype": self.dtype_policy,
+        }
+        return ConvNormActivation(filters, kernel_size, **{**shared, **more})
+
+
 @register
-class ConvNormActivation(keras.layers.Layer):
+class ConvNormActivation(Block):
     """Convolution → normalisation → activation.
 
     Input `(batch, *space, channels)`, output `(batch, *new space, filters)`; channels first with `data_format`. The sublayers
@@ -36,16 +117,9 @@ class ConvNormActivation(keras.layers.Layer):
         strides: Input positions between outputs, one integer or one an axis.
         dilation_rate: Input positions between taps, one integer or one an axis.
         padding: As for `atrous.layers.Conv2D`.
-        groups: Groups of channels, of a unit that isn't separable.
-        normalization: `"batch"`, `"layer"` (over channels), `"group"`, `None`, or a Keras layer, of which a copy is used.
-        activation: A name, a function, or `None`.
-        separable: A depthwise convolution, then a 1×1 convolution, each with normalisation and activation.
-        use_bias: Whether convolutions add a bias; `None` means without normalisation only.
-        rank: Number of spatial axes.
-        kernel_initializer: Of every kernel; an initializer without seed draws anew for each.
-        kernel_regularizer: Of every kernel.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's default if `None`.
-        **kwargs: `name`, `dtype`, `trainable`.
+        groups: Groups of channels; 1 if separable.
+        **kwargs: How the unit is, as for `Block`: `normalization` ("batch"), `activation` ("relu"), `separable`, `use_bias`,
+            `rank` (2), `kernel_initializer` ("he_normal"), `kernel_regularizer`, `data_format`; and `name`, `dtype`.
 
     Raises:
         ValueError: An argument breaks its rule.
@@ -59,38 +133,26 @@ class ConvNormActivation(keras.layers.Layer):
         dilation_rate: int | Sequence[int] = 1,
         padding: Any = "same",
         groups: int = 1,
-        normalization: Any = "batch",
-        activation: Any = "relu",
-        separable: bool = False,
-        use_bias: bool | None = None,
-        rank: int = 2,
-        kernel_initializer: Any = "he_normal",
-        kernel_regularizer: Any = None,
-        data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _check(rank, separable, groups)
-        self.filters = parse_integer("filters", filters)
-        self.rank, self.separable, self.groups = rank, separable, groups
-        self.normalization = normalization_config(normalization)
-        self.use_bias = use_bias
-        self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.filters, self.groups = parse_integer("filters", filters), groups
+        if self.separable and groups != 1:
+            raise ValueError(f"`groups` must be 1 in a separable unit, with a group a channel. Received: groups={groups!r}.")
         shared = {
-            "use_bias": normalization is None if use_bias is None else use_bias,
+            "use_bias": self.normalization is None if self.use_bias is None else self.use_bias,
             "data_format": self.data_format,
             "dtype": self.dtype_policy,
         }
         window = {"strides": strides, "dilation_rate": dilation_rate, "padding": padding}
         self.depthwise = self.depthwise_norm = self.depthwise_act = None
-        if separable:
-            self.depthwise = DEPTHWISE[rank](kernel_size, **window, **self._weights_of("depthwise"), **shared, name="depthwise")
+        if self.separable:
+            self.depthwise = DEPTHWISE[self.rank](
+                kernel_size, **window, **self._weights_of("depthwise"), **shared, name="depthwise"
+            )
             self.depthwise_act = self._activation("depthwise_act")
             kernel_size, window = 1, {}
-        self.conv = CONVOLUTIONS[rank](
+        self.conv = CONVOLUTIONS[self.rank](
             filters, kernel_size, groups=groups, **window, **self._weights_of("kernel"), **shared, name="conv"
         )
         self.norm = self._normalization(self.filters, "norm")
@@ -105,11 +167,7 @@ class ConvNormActivation(keras.layers.Layer):
         return keras.layers.Activation(self.activation, dtype=self.dtype_policy, name=name)
 
     def _normalization(self, channels: int, name: str) -> keras.layers.Layer | None:
-        return normalization_layer(self.normalization, channels, self._channel_axis, dtype=self.dtype_policy, name=name)
-
-    @property
-    def _channel_axis(self) -> int:
-        return -1 if self.data_format == "channels_last" else 1
+        return normalization_layer(self.normalization, channels, self.channel_axis, dtype=self.dtype_policy, name=name)
 
     @property
     def sublayers(self) -> tuple[keras.layers.Layer, ...]:
@@ -120,7 +178,7 @@ class ConvNormActivation(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         """Builds the sublayers one behind another."""
         if self.depthwise is not None:  # how many channels it has, and so how many groups, is known only now
-            self.depthwise_norm = self._normalization(input_shape[self._channel_axis] or 0, "depthwise_norm")
+            self.depthwise_norm = self._normalization(input_shape[self.channel_axis] or 0, "depthwise_norm")
         build_chain(self.sublayers, input_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -145,14 +203,6 @@ class ConvNormActivation(keras.layers.Layer):
             "dilation_rate": window.dilation_rate,
             "padding": window.padding,
             "groups": self.groups,
-            "normalization": normalization_config(self.normalization),
-            "activation": keras.activations.serialize(self.activation),
-            "separable": self.separable,
-            "use_bias": self.use_bias,
-            "rank": self.rank,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "data_format": self.data_format,
         }
 
 
@@ -177,7 +227,7 @@ def normalization_layer(
     """A new normalisation layer.
 
     Args:
-        normalization: As for `ConvNormActivation`, or what `normalization_config` made of it.
+        normalization: As for `Block`, or what `normalization_config` made of it.
         channels: Of its input.
         axis: Where they are.
         dtype: Type or policy; a layer that is given keeps its own.
@@ -218,10 +268,9 @@ def fresh(initializer: Any) -> Any:
     return initializer.clone() if isinstance(initializer, keras.initializers.Initializer) else initializer
 
 
-def _check(rank: int, separable: bool, groups: int) -> None:
+def check_rank(rank: int, separable: bool) -> None:
+    """Raises a ValueError where there is no such convolution."""
     known = DEPTHWISE if separable else CONVOLUTIONS
     if rank not in known:
-        kind = " of a separable convolution" if separable else ""
+        kind = " of separable convolutions" if separable else ""
         raise ValueError(f"`rank`{kind} must be one of {', '.join(map(str, known))}. Received: rank={rank!r}.")
-    if separable and groups != 1:
-        raise ValueError(f"`groups` must be 1 in a separable unit, which has a group a channel. Received: groups={groups!r}.")
