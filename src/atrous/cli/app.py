@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli import messages
+from atrous.cli import explore, inspect, messages
+from atrous.cli.words import integers
 from atrous.recipes import AUGMENTATIONS, DECAYS, HEADS, RECIPES, TASKS
 
 app = typer.Typer(
@@ -96,7 +97,7 @@ def train(
             batch_size=batch_size,
             learning_rate=learning_rate,
             decay=decay,
-            rates=_integers("rates", rates),
+            rates=integers("rates", rates),
             depth=depth,
             reduction=reduction,
             head=head,
@@ -105,7 +106,7 @@ def train(
             mixed_precision=mixed_precision or None,
             early_stopping=early_stopping,
             seed=seed,
-            image_size=_integers("image_size", image_size),
+            image_size=integers("image_size", image_size),
         )
     except KeyboardInterrupt:
         messages.interrupted(progress.run)
@@ -159,13 +160,19 @@ def explain(
     loaded = messages.load_workflow(as_json).load_model(model)
     from atrous.surgery import explain
 
-    messages.explanation(explain(loaded, _integers("input_shape", input_shape)), as_json)
+    messages.explanation(explain(loaded, integers("input_shape", input_shape)), as_json)
 
 
 @app.command()
 def recipes() -> None:
     """List the recipes: what is trained on what, and how."""
     messages.recipes(RECIPES)
+
+
+explore.register(app)
+
+
+inspect.register(app)
 
 
 def main() -> None:
@@ -178,14 +185,3 @@ def main() -> None:
             raise
         messages.error(str(error))
         sys.exit(2)
-
-
-def _integers(name: str, text: str | None) -> int | tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        numbers = tuple(int(word) for word in text.split(","))
-    except ValueError:
-        flag = "--" + name.replace("_", "-")
-        raise ValueError(f"`{flag}` must be integers with commas between. Received: {flag} {text}") from None
-    return numbers[0] if len(numbers) == 1 else numbers
