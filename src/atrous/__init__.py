@@ -10,12 +10,14 @@ from atrous._backend import prepare
 
 if TYPE_CHECKING:
     from atrous import blocks, data, field, layers, models, ops, plots, recipes, report, spec, surgery
+    from atrous.board import FieldBoard
     from atrous.ops.native import portable
     from atrous.surgery import accelerate, explain, export, to_keras
     from atrous.workflow import evaluate, predict, train
 
 MODULES = ("blocks", "data", "field", "layers", "models", "ops", "plots", "recipes", "report", "spec", "surgery")
 FUNCTIONS = {
+    "FieldBoard": "atrous.board",
     "accelerate": "atrous.surgery",
     "evaluate": "atrous.workflow",
     "explain": "atrous.surgery",
@@ -28,6 +30,7 @@ FUNCTIONS = {
 
 __version__ = "0.1.0"
 __all__ = [
+    "FieldBoard",
     "accelerate",
     "blocks",
     "data",
