@@ -12,7 +12,7 @@ from keras import layers, tree
 
 from atrous.field.reads import Reads, Shape
 from atrous.field.registry import Call, rule_of, spatial_dims
-from atrous.field.rules.operations import OPERATIONS
+from atrous.field.rules.operations import CONSTANTS, OPERATIONS
 
 ASSUMED_LENGTH = 2**20
 """Taken for an axis of unknown length: a multiple of every stride in use, and longer than what is looked at."""
@@ -117,8 +117,9 @@ class _Walk:
 
     def _use(self, node: Any, taken: Sequence[int], prefix: str) -> list[int]:
         layer, name = node.operation, prefix + node.operation.name
-        if isinstance(layer, layers.InputLayer):  # one that isn't among the model's inputs: nothing comes through it
-            return [self.graph.tensor(tuple(tensor.shape[1:])) for tensor in node.outputs]
+        if isinstance(layer, layers.InputLayer) or type(layer).__name__ in CONSTANTS:  # nothing of the input comes through
+            own = [self.graph.shapes[key] for key in taken[:1]] or [tuple(tensor.shape[1:]) for tensor in node.outputs]
+            return [self.graph.tensor(shape) for shape in own]
         shapes = tuple(self.graph.shapes[key] for key in taken)
         call = Call(layer, shapes, node.arguments.args, node.arguments.kwargs)
         rule = OPERATIONS.get(type(layer).__name__) if _is_operation(layer) else rule_of(layer)
@@ -128,6 +129,7 @@ class _Walk:
             else:
                 answer = rule(call)
                 reads = tuple(answer) if isinstance(answer, list) else (answer,)
+                _check_shapes(reads, node.outputs)
                 made = [self.graph.tensor(read.shape) for read in reads]
                 self.graph.uses.append(Use(name, layer, call, reads, tuple(taken), tuple(made)))
         except _FollowError:
@@ -139,6 +141,19 @@ class _Walk:
         if made:
             self.graph.names[name] = made[0]
         return made
+
+
+def _check_shapes(reads: Sequence[Reads], outputs: Sequence[Any]) -> None:
+    """A rule that is wrong about shapes is wrong about fields."""
+    said = [read.shape for read in reads]
+    known = [tuple(tensor.shape[1:]) for tensor in outputs]
+    if [len(shape) for shape in said] != [len(shape) for shape in known] or any(
+        n not in (None, m) for a, b in zip(said, known, strict=True) for m, n in zip(a, b, strict=True)
+    ):
+        raise ValueError(
+            f"its rule says that its output has shape {', '.join(map(str, said))}, and Keras says "
+            f"{', '.join(map(str, known))}, without the batch axis. Register another rule for it: see `atrous.field.register`."
+        )
 
 
 class _FollowError(ValueError):

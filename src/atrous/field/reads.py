@@ -16,7 +16,7 @@ class Link:
     """Ties dims of an output to dims of an input.
 
     One to one, `map` says which positions are read. Several to one, or one to several, they are merged or split in row-major
-    order, and `map` is the identity.
+    order, and `map` is the identity. None to one, the position that `map` reads is taken, and the dim is gone.
     """
 
     into: tuple[int, ...]

@@ -74,6 +74,7 @@ class Propagation:
         fields, near = list(seen.fields), list(seen.near)
         axes: list[Axes] = [()] * len(shape)
         merged: list[Shape] = [()] * len(shape)
+        links = kept(links, seen)
         linked = {d for link in links for d in link.out_of}
         for d, dim_axes in enumerate(seen.axes):
             for axis in dim_axes if d not in linked else ():
@@ -90,7 +91,7 @@ class Propagation:
             return field, near
         if any(len(seen.axes[d]) > 1 for d in link.out_of):  # along merged axes, a window is no window
             return AxisField.whole(), AxisField.whole()
-        changes_resolution = (link.map.period, link.map.advance) != (1, 1)
+        changes_resolution = (link.map.period, link.map.advance) not in ((1, 1), (1, 0))
         return self.then(field, link.map), AxisField.identity() if changes_resolution else self.then(near, link.map)
 
     def _joined(self, a: Seen, b: Seen) -> Seen:
@@ -123,6 +124,11 @@ class Propagation:
         return self._union[key][2]
 
 
+def kept(links: Sequence[Link], seen: Seen) -> list[Link]:
+    """Without those that merge positions with channels: such positions become features, and are not told apart any more."""
+    return [link for link in links if len({bool(seen.axes[d]) for d in link.out_of}) == 1]
+
+
 def _moves_along(dim: int, part: Seen) -> bool:
     return part.fields is not None and any(part.fields[axis].is_local for axis in part.axes[dim])
 
@@ -135,7 +141,7 @@ def _tied(link: Link, seen: Seen, shape: Shape) -> Iterator[tuple[int, Axes, Sha
             (seen.merged or seen.axes)[link.out_of[0]] if len(link.out_of) == 1 else tuple(seen.shape[d] for d in link.out_of)
         )
         yield link.into[0], along, merged if len(along) > 1 else ()
-    elif along:
+    elif along and link.into:
         if seen.merged is None or seen.merged[link.out_of[0]] != tuple(shape[d] for d in link.into):
             raise ValueError("it splits one axis of positions into several")
         for d, axis in zip(link.into, along, strict=True):

@@ -20,15 +20,23 @@ from atrous.spec import ConvSpec
 OPERATIONS: dict[str, Rule] = {}
 """By the name of the operation's class."""
 
-_POSITIONWISE = (  # noqa: SIM905 (as a list, it is as many lines as names)
-    "Absolute Abs Add ArcTan2 Arctan Arctanh BatchNorm BroadcastTo Cast Ceil Celu Clip Copy Cos Cosh Divide "
+ARITHMETIC = (  # noqa: SIM905 (as a list, it is as many lines as names)
+    "Absolute Abs Add Arctan Arctan2 Arctanh BatchNorm Cast Ceil Celu Clip Copy Cos Cosh Divide "
     "DivideNoNan Elu Equal Erf Exp Expm1 Floor FloorDivide Gelu Greater GreaterEqual HardShrink HardSigmoid HardSilu "
     "HardTanh Isfinite Isinf Isnan LeakyRelu Less LessEqual Log Log10 Log1p Log2 LogSigmoid Logaddexp LogicalAnd "
-    "LogicalNot LogicalOr Maximum Minimum Mod Multiply NanToNum Negative NotEqual OnesLike Power Reciprocal Relu "
+    "LogicalNot LogicalOr Maximum Minimum Mod Multiply NanToNum Negative NotEqual Power Reciprocal Relu "
     "Relu6 Round Rsqrt SaturateCast Selu Sigmoid Sign Silu Sin Sinh SoftShrink Softplus Softsign SparsePlus "
-    "SparseSigmoid Sqrt Square Squareplus StopGradient Subtract Tan Tanh TanhShrink Threshold TrueDivide Where "
-    "ZerosLike"
+    "SparseSigmoid Sqrt Square Squareplus StopGradient Subtract Tan Tanh TanhShrink Threshold TrueDivide Where"
 ).split()
+"""Operations whose every position reads its own alone."""
+
+REDUCTIONS = "Mean Sum Max Amax Min Amin Prod Std Var Logsumexp Median CountNonzero Any All Argmax Argmin".split()  # noqa: SIM905
+
+CONSTANTS = ("ZerosLike", "OnesLike", "EmptyLike", "FullLike")
+"""Operations that take nothing but the shape of a tensor."""
+
+OVER_AN_AXIS = ("Softmax", "LogSoftmax", "LayerNorm", "RMSNorm", "Normalize")
+"""Operations whose every position reads all those along `axis`."""
 
 
 def operation(*names: str) -> Callable[[Rule], Rule]:
@@ -50,34 +58,23 @@ def dims(axis: Any, shape: Sequence[int]) -> list[int]:
     return counted
 
 
-@operation(*_POSITIONWISE)
+@operation(*ARITHMETIC)
 def _position_by_position(call: Call) -> Reads:
     return positionwise(*call.shapes)
 
 
-@operation(
-    "Mean",
-    "Sum",
-    "Max",
-    "Amax",
-    "Min",
-    "Amin",
-    "Prod",
-    "Std",
-    "Var",
-    "Logsumexp",
-    "Median",
-    "CountNonzero",
-    "Any",
-    "All",
-    "Argmax",
-    "Argmin",
-)
+@operation("BroadcastTo")
+def _broadcast_to(call: Call) -> Reads:
+    reads = positionwise(call.shape, call.layer.shape[1:])
+    return Reads(reads.shape, reads.links[:1])
+
+
+@operation(*REDUCTIONS)
 def _reduction(call: Call) -> Reads:
     return reduced(call.shape, dims(call.layer.axis, call.shape), bool(getattr(call.layer, "keepdims", False)))
 
 
-@operation("Softmax", "LogSoftmax", "LayerNorm", "RMSNorm", "Normalize")
+@operation(*OVER_AN_AXIS)
 def _over_an_axis(call: Call) -> Reads:
     return over_axes(call.shape, call.layer.axis)
 
@@ -154,7 +151,9 @@ def _sliced(shape: tuple[int, ...], keys: list[Any]) -> Reads:
             result.append(len(range(start, stop, step)))
             if step < 0:
                 raise ValueError("it reverses positions")
-        elif not isinstance(key, int):
+        elif isinstance(key, int):
+            links.append(Link((), (d,), AxisMap(((key % shape[d],),), advance=0)))
+        else:
             raise ValueError("it takes positions by an index that isn't known")
         d += 1
     return Reads(tuple(result), (tuple(links),))
