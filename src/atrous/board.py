@@ -18,12 +18,14 @@ import keras
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from atrous import plots
 from atrous.field.analysis import Analysis
 from atrous.field.effective import EffectiveField, effective_field
 from atrous.field.table import columns, rates_of, summary
 from atrous.field.values import values_of
+from atrous.plots.style import FONT_SIZE, INK, bare, new_figure
 
 _MOST_LAYERS = 4
 
@@ -133,9 +135,8 @@ class FieldBoard(keras.callbacks.Callback):
         ):
             activation = keras.ops.convert_to_numpy(keras.ops.cast(value[0], "float32"))
             maps = _last_two(_ordered(activation, dims))
-            if len(dims) == 1:
-                maps = maps.T[..., np.newaxis]  # one picture, a row a channel
-            self._log.figure(f"feature maps/{name}", plots.feature_maps(maps, limit=32), step)
+            axes = _rows(maps) if maps.ndim == 2 else plots.feature_maps(maps, limit=32)
+            self._log.figure(f"feature maps/{name}", axes, step)
 
 
 class _Log:
@@ -206,13 +207,26 @@ def _drawn(field: EffectiveField, example: np.ndarray) -> Axes:
         shares = field.marginals[0][max(first, 0) : last + 1]
         axes = plots.path_profile(shares, max(first, 0), unit="positions")
         axes.set_ylabel("share of the gradient")
-        axes.set_title(f"±2σ: {field.two_sigma[0]:.1f}, 95 %: {field.mass_95[0]}, theoretical: {last - first + 1} positions")
+        extents = f"±2σ: {field.two_sigma[0]:.1f}, 95 %: {field.mass_95[0]}, theoretical: {last - first + 1} positions"
+        axes.set_title(extents, loc="left", fontsize=FONT_SIZE, color=INK)
         return axes
     image = example if example.shape[-1] in (1, 3) else example.mean(axis=-1, keepdims=True)
     low, high = float(image.min()), float(image.max())
     gradient = field.gradient.sum(axis=tuple(range(field.gradient.ndim - 2)))
     rows, columns = field.theoretical[-2:]
     return plots.effective_field(gradient, (image - low) * (255 / ((high - low) or 1)), theoretical=(rows, columns))
+
+
+def _rows(maps: np.ndarray) -> Axes:
+    """Activations of a sequence, `(length, channels)`: a row a channel."""
+    figure = new_figure(6.0, 2.6)
+    axes = bare(figure.add_subplot())
+    image = axes.imshow(maps.T, aspect="auto", cmap="viridis", interpolation="none")
+    axes.set_xlabel("position")
+    axes.set_ylabel("channel")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, label="activation").outline.set_visible(False)
+    return axes
 
 
 def _png(axes: Axes) -> bytes:
