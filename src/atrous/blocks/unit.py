@@ -274,3 +274,15 @@ def check_rank(rank: int, separable: bool) -> None:
     if rank not in known:
         kind = " of separable convolutions" if separable else ""
         raise ValueError(f"`rank`{kind} must be one of {', '.join(map(str, known))}. Received: rank={rank!r}.")
+
+
+def parse_rates(rates: Any, name: str = "rates") -> tuple[int, ...]:
+    """Rates of layers or branches, one integer each; one alone is a list of one.
+
+    Raises:
+        ValueError: There is none, or one isn't a positive integer.
+    """
+    entries = tuple(rates) if isinstance(rates, Iterable) else (rates,)
+    if not entries:
+        raise ValueError(f"`{name}` must have at least one rate: one dilated convolution a rate. Received: {name}={rates!r}.")
+    return tuple(parse_integer(name, rate) for rate in entries)

@@ -1,0 +1,151 @@
+"""The table of blocks and models × the table of what must hold for every one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from atrous.field import analyze
+from catalog_blocks import BLOCKS, Row
+
+ROWS = pytest.mark.parametrize("row", BLOCKS.values(), ids=BLOCKS)
+BACKEND = keras.config.backend()
+
+
+def data(row: Row, batch: int = 2) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((batch, *row.input_shape)).astype("float32")
+
+
+def output(layer: Any, x: Any, **call: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(layer(x, **call), "float32")))
+
+
+def model_of(row: Row, space: tuple[int | None, ...] | None = None, **more: Any) -> Any:
+    inputs = keras.Input((*(row.input_shape[:-1] if space is None else space), row.input_shape[-1]))
+    return keras.Model(inputs, row.layer(name="subject", **more)(inputs))
+
+
+def other_weights(layer: Any) -> None:
+    """Weights as after some training: moving means that aren't 0, biases that aren't 0."""
+    draw = np.random.default_rng(1)
+    for weight in layer.weights:
+        if "seed" not in weight.path:
+            noise = draw.uniform(0.01, 0.1, weight.shape)
+            weight.assign(np.asarray(keras.ops.convert_to_numpy(weight)) + noise)
+
+
+@ROWS
+def test_output_has_the_computed_shape(row):
+    layer, x = row.layer(), data(row)
+    assert output(layer, x).shape == layer.compute_output_shape(x.shape)
+    unknown = (None, *[None] * (x.ndim - 2), x.shape[-1])
+    assert layer.compute_output_shape(unknown) == (*unknown[:-1], layer.compute_output_shape(x.shape)[-1])
+
+
+@ROWS
+def test_config_round_trip(row):
+    layer = row.layer()
+    copy = row.make.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+    assert set(row.arguments) <= set(layer.get_config())
+
+
+@ROWS
+def test_saved_model_gives_the_same_output(row, tmp_path):
+    model, x = model_of(row), data(row)
+    other_weights(model)
+    model.save(tmp_path / "model.keras")
+    restored = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(output(restored, x), output(model, x))
+    assert type(restored.get_layer("subject")) is row.make
+    assert [w.path for w in restored.weights] == [w.path for w in model.weights]
+
+
+@ROWS
+def test_weights_alone_are_saved_too(row, tmp_path):
+    model, x = model_of(row), data(row)
+    other_weights(model)
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = model_of(row)
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(output(other, x), output(model, x))
+
+
+@ROWS
+def test_mixed_precision_reaches_every_layer(row):
+    layer, x = row.layer(dtype="mixed_bfloat16"), data(row)
+    layer(x)
+    reference = row.layer()
+    reference.build(x.shape)
+    reference.set_weights([keras.ops.convert_to_numpy(w) for w in layer.weights])
+    assert {each.compute_dtype for each in layer._flatten_layers()} == {"bfloat16"}
+    assert {w.dtype for w in layer.trainable_weights} == {"float32"}
+    expected = output(reference, x)
+    np.testing.assert_allclose(output(layer, x), expected, rtol=0.05, atol=0.05 * np.abs(expected).max())
+
+
+@ROWS
+def test_gradients_reach_every_trainable_weight(row):
+    """One step of plain descent moves every weight."""
+    model, x = model_of(row), data(row, batch=4)
+    target = np.random.default_rng(2).standard_normal((4, *model.output_shape[1:])).astype("float32")
+    other_weights(model)
+    before = [np.array(keras.ops.convert_to_numpy(w)) for w in model.trainable_weights]
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(x, target, verbose=0)
+    for weight, old in zip(model.trainable_weights, before, strict=True):
+        assert np.abs(keras.ops.convert_to_numpy(weight) - old).max() > 0, weight.path
+
+
+@ROWS
+def test_unknown_lengths_give_the_same_as_known_ones(row):
+    x = data(row)
+    known, unknown = model_of(row), model_of(row, space=(None,) * (x.ndim - 2))
+    unknown.set_weights(known.get_weights())
+    np.testing.assert_allclose(unknown.predict(x, verbose=0), known.predict(x, verbose=0), rtol=1e-5, atol=1e-5)
+    larger = np.concatenate([x, x], axis=1)
+    assert unknown.predict(larger, verbose=0).shape == unknown.get_layer("subject").compute_output_shape(larger.shape)
+
+
+@ROWS
+def test_predict_is_the_call(row):
+    model, x = model_of(row), data(row)
+    other_weights(model)
+    np.testing.assert_allclose(model.predict(x, verbose=0), output(model, x), rtol=1e-5, atol=1e-5)
+
+
+@ROWS
+def test_what_it_sees_is_known(row):
+    report = analyze(model_of(row), row.input_shape)
+    assert report.output.size == (row.field,) * (len(row.input_shape) - 1)
+    assert report["subject"].size == report.output.size
+
+
+@ROWS
+def test_channels_first_is_channels_last_transposed(row):
+    if BACKEND == "tensorflow" and "MaxPooling2D" in {type(each).__name__ for each in row.layer()._flatten_layers()}:
+        pytest.skip("TensorFlow has no channels-first pooling on CPUs")
+    last, x = row.layer(), data(row)
+    expected = output(last, x)
+    first = row.layer(data_format="channels_first")
+    turned = np.moveaxis(x, -1, 1)
+    first.build(turned.shape)
+    first.set_weights(last.get_weights())
+    actual = output(first, turned)
+    assert actual.shape == first.compute_output_shape(turned.shape)
+    np.testing.assert_allclose(np.moveaxis(actual, 1, -1), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="speaks of TensorFlow's graphs")
+@ROWS
+def test_a_traced_function_is_the_call(row):
+    import tensorflow as tf
+
+    layer, x = row.layer(), data(row)
+    layer.build(x.shape)
+    space = [None] * (x.ndim - 2)
+    traced = tf.function(layer, input_signature=[tf.TensorSpec([None, *space, x.shape[-1]])], jit_compile=False)
+    np.testing.assert_allclose(traced(x), output(layer, x), rtol=1e-5, atol=1e-5)
