@@ -19,8 +19,8 @@ def segmenter(channels=2, size=(16, 16)):
     return keras.Sequential(
         [
             keras.Input((*size, channels)),
-            layers.Conv2D(3, 3, padding="same", activation="relu", name="plain"),
-            layers.Conv2D(4, 3, padding="same", dilation_rate=2, activation="relu", name="dilated"),
+            layers.Conv2D(3, 3, padding="same", activation="tanh", name="plain"),
+            layers.Conv2D(4, 3, padding="same", dilation_rate=2, activation="tanh", name="dilated"),
             layers.Conv2D(2, 1, name="head"),
         ]
     )
