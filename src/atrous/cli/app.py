@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli import explore, inspect, messages
+from atrous.cli import design, explore, inspect, messages
 from atrous.cli.words import integers
 from atrous.recipes import AUGMENTATIONS, DECAYS, HEADS, RECIPES, TASKS
 
@@ -169,9 +169,8 @@ def recipes() -> None:
     messages.recipes(RECIPES)
 
 
+design.register(app)
 explore.register(app)
-
-
 inspect.register(app)
 
 
