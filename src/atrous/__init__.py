@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from atrous import blocks, data, field, layers, models, ops, plots, recipes, report, spec, surgery
     from atrous.board import FieldBoard
     from atrous.ops.native import portable
-    from atrous.surgery import accelerate, explain, export, to_keras
+    from atrous.surgery import accelerate, explain, export, to_keras, to_output_stride
     from atrous.workflow import evaluate, predict, train
 
 MODULES = ("blocks", "data", "field", "layers", "models", "ops", "plots", "recipes", "report", "spec", "surgery")
@@ -25,6 +25,7 @@ FUNCTIONS = {
     "portable": "atrous.ops.native",
     "predict": "atrous.workflow",
     "to_keras": "atrous.surgery",
+    "to_output_stride": "atrous.surgery",
     "train": "atrous.workflow",
 }
 
@@ -49,6 +50,7 @@ __all__ = [
     "spec",
     "surgery",
     "to_keras",
+    "to_output_stride",
     "train",
 ]
 

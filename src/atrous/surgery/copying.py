@@ -29,6 +29,7 @@ class CannotCopyError(ValueError):
     """A model that can only be changed in place, and the layer that is the reason."""
 
     def __init__(self, layer: Layer, reason: str) -> None:
+        self.layer, self.reason = layer, reason
         super().__init__(
             "`model` must be one that Keras can make again from its configuration; pass `inplace=True` to change the model "
             f"itself. Received: {layer.name!r}, a {type(layer).__name__}: {reason}."
@@ -76,7 +77,7 @@ def _make_again(layer: Layer, copies: dict[int, Layer]) -> Layer:
     if type(layer) in (keras.Sequential, plain_class()):
         return keras.models.clone_model(
             layer,
-            input_tensors=None if type(layer) is keras.Sequential else keras.tree.map_structure(_input, layer.input),
+            input_tensors=None if type(layer) is keras.Sequential else keras.tree.map_structure(input_again, layer.input),
             clone_function=lambda inner: _copy(inner, copies),
         )
     if not isinstance(layer, keras.Model):
@@ -100,7 +101,7 @@ def _inherits(layer: Layer, base: Any) -> bool:
     return bool(type(layer).from_config.__func__ is base.from_config.__func__)
 
 
-def _input(tensor: Any) -> Any:
+def input_again(tensor: Any) -> Any:
     """A model's input again, with all that its input layer knows."""
     layer = tensor._keras_history.operation
     return keras.Input(

@@ -14,11 +14,14 @@ from typing import Any
 import keras
 
 from atrous import layers
+from atrous.layers.dilated import Dilated
 
 Model = Any
 Layer = Any
 
-TO_ATROUS: dict[type, type] = {getattr(keras.layers, name): getattr(layers, name) for name in layers.__all__}
+TO_ATROUS: dict[type, type] = {
+    getattr(keras.layers, name): twin for name in layers.__all__ if issubclass(twin := getattr(layers, name), Dilated)
+}
 """Keras's convolution layers; subclasses of them are not in it, because they may compute something else."""
 
 TO_KERAS: dict[type, type] = {twin: stock for stock, twin in TO_ATROUS.items()}

@@ -10,6 +10,7 @@ from keras import layers
 from atrous.field.axis import AxisMap
 from atrous.field.reads import Link, Reads, permuted, reshaped
 from atrous.field.registry import Call, rule, spatial
+from atrous.layers import StridedPadding
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 
@@ -21,6 +22,12 @@ def _pairs(amounts: Any, rank: int) -> list[tuple[int, int]]:
 @rule(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 def _zero_padding(call: Call) -> Reads:
     pairs = _pairs(call.layer.padding, len(call.space))
+    return spatial(call, [(AxisMap.shift(-a), n + a + b) for n, (a, b) in zip(call.sizes, pairs, strict=True)])
+
+
+@rule(StridedPadding)
+def _strided_padding(call: Call) -> Reads:
+    pairs = call.layer.pads(call.sizes)
     return spatial(call, [(AxisMap.shift(-a), n + a + b) for n, (a, b) in zip(call.sizes, pairs, strict=True)])
 
 
