@@ -27,6 +27,9 @@ def analyze(
     Nothing is computed with the model's weights. Branches are joined; models inside models, and layers made of other layers,
     are entered, and what is inside is named `"outer/inner"`. At inference: dropout and augmentation do nothing.
 
+    Axes are looked at one by one. Where outputs see nothing at all, behind a transposed convolution with a kernel smaller than
+    its stride, several axes and branches together can so seem to see more than they do; `reach` is exact there, too.
+
     Args:
         model: A built `keras.Model`; input `(batch, *spatial, channels)`, or channels first.
         input_shape: Of the input without its batch axis, or one for each input. Needed for a model that is neither functional

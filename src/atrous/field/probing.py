@@ -209,12 +209,16 @@ def _same_along_axes(analysis: Analysis, key: int, position: Position, seen: np.
     at = dict(zip([axes for axes in tensor.axes if axes], position, strict=True))
     pairs = enumerate(zip(tensor.fields or (), seen.shape, strict=True))
     said = [found for axis, (field, n) in pairs if (found := _said(field, at.get((axis,)), n)) is not None]
-    if len(said) < seen.ndim or not all(
-        found.any() for found in said
-    ):  # empty along one axis, it says nothing about the others
+    if len(said) < seen.ndim or (seen.ndim > 1 and _has_blanks(analysis, key)):
         return None
     shadows = (seen.any(axis=tuple(a for a in range(seen.ndim) if a != axis)) for axis in range(seen.ndim))
     return all(np.array_equal(a, b) for a, b in zip(said, shadows, strict=True))
+
+
+def _has_blanks(analysis: Analysis, key: int) -> bool:
+    """Whether outputs of some layer see nothing at all along one axis; then axis by axis is too much, see `analyze`."""
+    fields = [field for seen in analysis.seen[: key + 1] for field in seen.fields or ()]
+    return any(field.is_local and not all(map(len, field.paths)) for field in fields)
 
 
 def _said(field: AxisField, position: int | None, length: int) -> np.ndarray | None:

@@ -151,11 +151,13 @@ def pulled(counts: np.ndarray, step: AxisMap, before: int) -> tuple[np.ndarray, 
             inside = (reads >= 0) & (reads < before)
             np.add.at(result, reads[inside], ours[inside])
             cut |= bool(ours[~inside].any())
-    totals = counts.cumsum(axis=0)
-    if step.future:  # input i is read by the outputs before it, beside what the taps say
-        result[1:] += totals[: before - 1]
-    if step.past:
-        result[:-1] += totals[-1] - totals[: before - 1]
+    if step.past or step.future:
+        totals = np.concatenate([np.zeros_like(counts[:1]), counts.cumsum(axis=0)])  # of the outputs before each
+        inputs = np.arange(before)
+        if step.future:
+            result += totals[np.minimum(inputs, len(counts))]
+        if step.past:
+            result += totals[-1] - totals[np.minimum(inputs + 1, len(counts))]
     return result, cut
 
 

@@ -49,7 +49,12 @@ def positionwise(shape: Sequence[int], *others: Sequence[int]) -> Reads:
     """Every position reads its own, of tensors that are broadcast against each other."""
     shapes = [tuple(shape), *map(tuple, others)]
     rank = max(map(len, shapes))
-    result = tuple(max(s[d - rank] if len(s) >= rank - d else 1 for s in shapes) for d in range(rank))
+    lengths = [{s[d - rank] for s in shapes if len(s) >= rank - d} for d in range(rank)]
+    if any(len(ns - {1}) > 1 for ns in lengths):
+        raise ValueError(
+            f"its inputs don't fit each other: {', '.join(map(str, shapes))}. Give an `input_shape` that the model fits."
+        )
+    result = tuple(max(ns) for ns in lengths)
     return Reads(result, tuple(tuple(_broadcast(s, result)) for s in shapes))
 
 

@@ -16,6 +16,8 @@ _EARLIER = AxisMap(((0,),), past=True)
 @rule(layers.RNN)  # LSTM, GRU and SimpleRNN among them
 def _recurrent(call: Call) -> Reads | list[Reads]:
     layer = call.layer
+    if hasattr(layer.cell, "rank"):  # ConvLSTM: what it sees of space grows from step to step
+        raise ValueError("it convolves from step to step, which isn't known here; see `atrous.field.register`")
     if layer.return_state:
         raise ValueError("it returns its state, which isn't known here; read the state from a model of its own")
     return _recurrence(call.shape, layer.units if hasattr(layer, "units") else layer.cell.output_size, layer)
