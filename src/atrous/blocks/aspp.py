@@ -119,8 +119,8 @@ class ASPP(Block):
         if reached and not self._has_warned:
             self._has_warned = True
             warnings.warn(
-                "`rates` should be below the size of the map: from there on, all taps of a 3×3 convolution but the middle one are "
-                f"in the padding. Received: rates {reached} on a map of size {tuple(sizes)}, in layer {self.name!r}.",
+                "`rates` should be below the size of the map: from there on, all taps of a 3×3 convolution but the middle one "
+                f"are in the padding. Received: rates {reached} on a map of size {tuple(sizes)}, in layer {self.name!r}.",
                 stacklevel=3,
             )
 

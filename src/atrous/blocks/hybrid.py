@@ -128,7 +128,8 @@ def check_rates(rates: Sequence[int], kernel_size: int) -> None:
         )
     if len(rates) > 1 and (distance := schedules.max_distances(rates)[1]) > kernel_size:
         warnings.warn(
-            "`rates` should keep the rule of hybrid dilated convolution, that M₂ is at most the kernel size; they leave no holes. "
-            f"{received} M₂ is {distance}. Let rates grow within a group, begin a new group where they start again, or say `check=False`.",
+            "`rates` should keep the rule of hybrid dilated convolution, M₂ at most the kernel size; there are no holes. "
+            f"M₂ is {distance}. {received} Let rates grow within a group, begin a new group where they start again, or say "
+            "`check=False`.",
             stacklevel=3,
         )
