@@ -9,6 +9,7 @@ from atrous.plots.footprint import kernel_footprint
 from atrous.plots.growth import field_growth
 from atrous.plots.images import feature_maps, image_grid
 from atrous.plots.memory import memory_by_layer
+from atrous.plots.pareto import pareto_front
 from atrous.plots.tree import stacked_tree
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "kernel_footprint",
     "learning_curves",
     "memory_by_layer",
+    "pareto_front",
     "path_profile",
     "receptive_field",
     "stacked_tree",
