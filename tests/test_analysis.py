@@ -165,16 +165,25 @@ def test_a_rule_that_is_wrong_about_shapes_is_refused(monkeypatch):
         analyze(keras.Model(x, Blur()(x)))
 
 
-@pytest.mark.parametrize("make", ["ConvLSTM1D", "StackedRNN"])
-def test_what_is_not_known_is_not_guessed(make):
-    x = keras.Input((5, 9, 2) if make == "ConvLSTM1D" else (9, 2))
-    if make == "ConvLSTM1D":
-        layer = layers.ConvLSTM1D(2, 3, return_sequences=True, name="unknown")
-    else:
-        layer = layers.LSTM(2, return_state=True, name="unknown")
-    made = layer(x)
-    with pytest.raises(ValueError, match="'unknown'"):
-        analyze(keras.Model(x, made if make == "ConvLSTM1D" else made[0]))
+UNKNOWN = {
+    "its state": (lambda: layers.LSTM(2, return_state=True, name="unknown"), (9, 2)),
+    "steps of convolutions": (lambda: layers.ConvLSTM1D(2, 3, return_sequences=True, name="unknown"), (5, 9, 2)),
+    "a sequence backwards": (lambda: layers.GRU(2, return_sequences=True, go_backwards=True, name="unknown"), (9, 2)),
+    "a random part": (lambda: layers.RandomCrop(3, 3, name="unknown"), (9, 9, 3)),
+    "a scale that depends on the image": (lambda: layers.CenterCrop(12, 12, name="unknown"), (9, 9, 3)),
+    "smooth resizing": (lambda: layers.Resizing(5, 5, antialias=True, name="unknown"), (9, 9, 3)),
+    "any sum of products": (lambda: layers.EinsumDense("abc,bd->adc", output_shape=(4, 2), name="unknown"), (9, 2)),
+    "one axis become several": (lambda: layers.Reshape((3, 3, 2), name="unknown"), (9, 2)),
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_what_is_not_known_is_not_guessed(what):
+    make, shape = UNKNOWN[what]
+    x = keras.Input(shape)
+    made = keras.tree.flatten(make()(x))
+    with pytest.raises(ValueError, match="Layer 'unknown"):
+        analyze(keras.Model(x, made[0]))
 
 
 def test_500_layers_are_analysed_within_seconds():

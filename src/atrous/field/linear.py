@@ -153,6 +153,8 @@ def _stand_in(layer: Any, weights: np.random.Generator) -> Function:
         return _Weighted(_recurrence(layer), weights)
     if isinstance(layer, (layers.MaxPooling3D, layers.AveragePooling3D)):  # TensorFlow has none for float64
         return _channels_last(_pool_3d(layer), layer)
+    if name in ("AdaptiveMaxPooling3D", "AdaptiveAveragePooling3D"):
+        return _channels_last(_adaptive_pool_3d(layer), layer)
     return _channels_last(_Weighted(_class_of(layer).from_config(_linear(layer.get_config())), weights), layer)
 
 
@@ -230,6 +232,22 @@ def _pool_3d(layer: Any) -> Function:
         kernel = ops.ones((*layer.pool_size, 1, 1), DTYPE)
         made = ops.conv(alone, kernel, layer.strides, layer.padding, "channels_last")
         return ops.moveaxis(ops.reshape(made, (-1, x.shape[-1], *made.shape[1:-1])), 1, -1)
+
+    return pool
+
+
+def _adaptive_pool_3d(layer: Any) -> Function:
+    """Two axes, then the third."""
+    options = {"data_format": "channels_last", "dtype": DTYPE}
+    *first, last = layer.output_size
+    plane = layers.AdaptiveAveragePooling2D(first, name="plane", **options)
+    line = layers.AdaptiveAveragePooling1D(last, name="line", **options)
+
+    def pool(x: Any) -> Any:
+        *_, width, channels = x.shape
+        made = plane(ops.reshape(x, (*x.shape[:3], width * channels)))
+        made = line(ops.reshape(made, (-1, width, channels)))
+        return ops.reshape(made, (-1, *first, last, channels))
 
     return pool
 

@@ -43,7 +43,13 @@ _IN_LATER_VERSIONS = (  # noqa: SIM905
 ).split()
 
 
-@rule(*_POSITIONWISE, *(getattr(layers, f"Random{name}") for name in _IN_LATER_VERSIONS if hasattr(layers, f"Random{name}")))
+POSITIONWISE = (
+    *_POSITIONWISE,
+    *(getattr(layers, f"Random{name}") for name in _IN_LATER_VERSIONS if hasattr(layers, f"Random{name}")),
+)
+
+
+@rule(*POSITIONWISE)
 def _position_by_position(call: Call) -> Reads:
     return positionwise(call.shape)
 

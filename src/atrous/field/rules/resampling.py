@@ -37,7 +37,12 @@ def _cropping(call: Call) -> Reads:
     return spatial(call, [(AxisMap.shift(a), n - a - b) for n, (a, b) in zip(call.sizes, pairs, strict=True)])
 
 
-@rule(layers.CenterCrop, layers.RandomCrop)
+@rule(layers.RandomCrop)
+def _random_crop(call: Call) -> Reads:
+    raise ValueError("it takes a random part, and at inference doesn't crop, whatever shape it says it has; use `CenterCrop`")
+
+
+@rule(layers.CenterCrop)
 def _center_crop(call: Call) -> Reads:
     wanted = call.layer.height, call.layer.width
     if any(n < m for n, m in zip(call.sizes, wanted, strict=True)):
