@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import keras
+
 from atrous import blocks, models
 
 
@@ -47,6 +49,17 @@ BLOCKS = {
         {"filters": 8, "kernel_size": 3, "groups": 2, "normalization": "group", "kernel_regularizer": "l2"},
         (12, 10, 4),
         INF,
+    ),
+    "unit with a layer": Row(
+        blocks.ConvNormActivation,
+        {
+            "filters": 6,
+            "kernel_size": (1, 3),
+            "normalization": keras.layers.BatchNormalization(epsilon=1e-5),
+            "activation": None,
+        },
+        (12, 10, 4),
+        None,
     ),
     "unit causal": Row(
         blocks.ConvNormActivation,

@@ -26,7 +26,8 @@ class Block(keras.layers.Layer):
     """What blocks have in common: how the units are that they are made of.
 
     Args:
-        normalization: `"batch"`, `"layer"` (over channels), `"group"`, `None`, or a Keras layer, of which copies are used.
+        normalization: `"batch"`, `"layer"` (over channels), `"group"`, `None`, or a Keras layer, of which copies are used
+            with the block's type.
         activation: A name, a function, or `None`.
         separable: Whether convolutions that are larger than 1×1 are separable.
         use_bias: Whether convolutions add a bias; `None` means without normalisation only.
@@ -230,7 +231,7 @@ def normalization_layer(
         normalization: As for `Block`, or what `normalization_config` made of it.
         channels: Of its input.
         axis: Where they are.
-        dtype: Type or policy; a layer that is given keeps its own.
+        dtype: Its type or policy.
         name: Its name.
     """
     if normalization is None:
@@ -241,8 +242,11 @@ def normalization_layer(
         return keras.layers.LayerNormalization(axis, dtype=dtype, name=name)
     if normalization == "group":
         return keras.layers.GroupNormalization(math.gcd(MOST_GROUPS, channels), axis, dtype=dtype, name=name)
-    config = normalization_config(normalization)
-    return keras.saving.deserialize_keras_object({**config, "config": {**config["config"], "name": name}})
+    given = normalization_config(normalization)
+    config = {**given["config"], "name": name, "dtype": dtype}
+    if config.get("axis") == -1:  # Keras's default, which stands for the channels
+        config["axis"] = axis
+    return keras.saving.deserialize_keras_object({**given, "config": config})
 
 
 def normalization_config(normalization: Any) -> Any:
