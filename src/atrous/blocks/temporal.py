@@ -38,15 +38,35 @@ class WeightNormConv1D(Conv1D):
         )
 
     @property
+    def direction(self) -> Any:
+        """v, (taps, channels / groups, filters)."""
+        return super().kernel
+
+    @property
     def kernel(self) -> Any:
         """g·v / ‖v‖, (taps, channels / groups, filters)."""
-        direction = super().kernel
-        return direction * ops.cast(ops.cast(self.scale, "float32") / _norm(direction), direction.dtype)
+        direction = self.direction
+        norm = _norm(direction)
+        return direction * ops.cast(ops.cast(self.scale, norm.dtype) / norm, direction.dtype)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Stores v and the bias as `Conv1D` does, which would store `kernel`, and g."""
+        if self.built:
+            store["0"], store["scale"] = self.direction, self.scale
+            if self.use_bias:
+                store["1"] = self.bias
+
+    def load_own_variables(self, store: Any) -> None:
+        """Takes them back."""
+        super().load_own_variables(store)
+        if self.built:
+            self.scale.assign(store["scale"])
 
 
 def _norm(direction: Any) -> Any:
-    """‖v‖ of each filter, in float32: squares of small numbers vanish in 16 bits. Never 0, so that no gradient is infinite."""
-    squares = ops.sum(ops.square(ops.cast(direction, "float32")), axis=(0, 1))
+    """‖v‖ of each filter; in 32 bits or more, for squares of small numbers vanish in 16. Never 0: its gradient is finite."""
+    dtype = keras.backend.result_type(direction.dtype, "float32")
+    squares = ops.sum(ops.square(ops.cast(direction, dtype)), axis=(0, 1))
     return ops.sqrt(ops.maximum(squares, keras.config.epsilon() ** 4))
 
 
@@ -221,8 +241,8 @@ class TemporalBlock(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        unit = {key: value for key, value in self.unit1.get_config().items() if key not in super().get_config()}
-        return {**super().get_config(), **unit, "padding": "causal"}
+        own = super().get_config()
+        return {**self.unit1.get_config(), **own, "padding": "causal"}
 
 
 @register

@@ -82,20 +82,20 @@ def SpliceNet(  # noqa: N802
             f"Received: input_shape={tuple(input_shape)}."
         )
 
-    def pointwise(channels: int, name: str, **more: Any) -> Conv1D:
-        return Conv1D(channels, 1, data_format="channels_last", name=name, **{"dtype": dtype, **more})
+    def pointwise(name: str) -> Conv1D:
+        return Conv1D(filters, 1, data_format="channels_last", dtype=dtype, name=name)
 
     inputs = keras.Input(input_shape, name="inputs")
-    x = pointwise(filters, "stem")(inputs)
-    skips = [pointwise(filters, "skip0")(x)]
+    x = pointwise("stem")(inputs)
+    skips = [pointwise("skip0")(x)]
     for stage, (taps, rate) in enumerate(stages, 1):
         for block in range(1, blocks + 1):
             x = SpliceBlock(filters, taps, rate, dtype=dtype, name=f"stage{stage}_block{block}")(x)
-        skips.append(pointwise(filters, f"skip{stage}")(x))
+        skips.append(pointwise(f"skip{stage}")(x))
     x = layers.Add(dtype=dtype, name="skips")(skips)
     if crop:
         x = layers.Cropping1D(context // 2, dtype=dtype, name="crop")(x)
-    x = pointwise(classes, "outputs", activation=activation, dtype="float32")(x)
+    x = layers.Dense(classes, activation=activation, dtype="float32", name="outputs")(x)  # 1×1
     model = keras.Model(inputs, x, name=name)
     if weights is not None:
         model.load_weights(weights)

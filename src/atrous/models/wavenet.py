@@ -99,7 +99,7 @@ def WaveNet(  # noqa: N802
     codes = len(shape) == 1
 
     def conv(channels: int, kernel_size: int, **more: Any) -> Conv1D:
-        return Conv1D(channels, kernel_size, padding="causal", data_format="channels_last", **{"dtype": dtype, **more})
+        return Conv1D(channels, kernel_size, padding="causal", data_format="channels_last", dtype=dtype, **more)
 
     x = inputs = keras.Input(shape, dtype="int32" if codes else None, name="inputs")
     if codes:
@@ -132,7 +132,7 @@ def WaveNet(  # noqa: N802
         "logistics": 3 * parse_integer("mixtures", mixtures),
         "regression": 1 if codes else shape[-1] or 1,
     }
-    x = conv(count[head], 1, activation=activation, dtype="float32", name="outputs")(x)
+    x = layers.Dense(count[head], activation=activation, dtype="float32", name="outputs")(x)  # 1×1
     model = keras.Model([inputs, *given] if given else inputs, x, name=name)
     if weights is not None:
         model.load_weights(weights)
