@@ -57,3 +57,28 @@ LAYERS = {
         layers.Conv3DTranspose, {"filters": 3, "kernel_size": 2, "strides": 2, "dilation_rate": 2, "padding": 1}, (3, 4, 3, 2)
     ),
 }
+
+POOLS = {
+    "MaxPooling1D": Row(layers.MaxPooling1D, {"pool_size": 3, "strides": 1, "dilation_rate": 4, "padding": "causal"}, (20, 3)),
+    "MaxPooling2D": Row(
+        layers.MaxPooling2D, {"pool_size": 3, "strides": 1, "dilation_rate": 2, "padding": "same"}, (12, 10, 3)
+    ),
+    "MaxPooling2D strided": Row(
+        layers.MaxPooling2D, {"pool_size": (2, 3), "dilation_rate": (3, 2), "padding": "same"}, (12, 10, 3)
+    ),
+    "MaxPooling2D explicit": Row(
+        layers.MaxPooling2D, {"pool_size": 2, "strides": 1, "dilation_rate": (1, 3), "padding": ((1, 0), (0, 3))}, (12, 10, 3)
+    ),
+    "MaxPooling3D": Row(layers.MaxPooling3D, {"pool_size": 2, "dilation_rate": 2}, (6, 7, 5, 2)),
+    "AveragePooling1D": Row(layers.AveragePooling1D, {"pool_size": 3, "dilation_rate": 2, "padding": (2, 0)}, (20, 3)),
+    "AveragePooling2D": Row(
+        layers.AveragePooling2D, {"pool_size": 3, "strides": 1, "dilation_rate": 2, "padding": "same"}, (12, 10, 3)
+    ),
+    "AveragePooling2D strided": Row(
+        layers.AveragePooling2D, {"pool_size": 2, "strides": (3, 1), "dilation_rate": 3, "padding": "same"}, (12, 10, 3)
+    ),
+    "AveragePooling2D not dilated": Row(layers.AveragePooling2D, {"pool_size": 2, "padding": "same"}, (12, 9, 3)),
+    "AveragePooling3D": Row(
+        layers.AveragePooling3D, {"pool_size": 2, "strides": 1, "dilation_rate": (1, 2, 1), "padding": 1}, (6, 7, 5, 2)
+    ),
+}

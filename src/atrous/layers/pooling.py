@@ -102,9 +102,10 @@ class _AveragePooling(_Pooling):
         total = _sum(_taps(self._padded(x, axis, k, s, r, pair), axis, k, s, r))
         if pair == (0, 0):
             return total / k
-        alone = tuple(slice(None) if d == axis else slice(0, 1) for d in range(len(x.shape)))
-        data = self._padded(keras.ops.ones_like(x[alone]), axis, k, s, r, pair)
-        return total / keras.ops.maximum(_sum(_taps(data, axis, k, s, r)), 1)  # of nothing, the mean is 0
+        alone = keras.ops.ones((keras.ops.shape(x)[axis],), dtype=x.dtype)
+        count = _sum(_taps(self._padded(alone, 0, k, s, r, pair), 0, k, s, r))
+        count = keras.ops.reshape(keras.ops.maximum(count, 1), [-1 if d == axis else 1 for d in range(len(x.shape))])
+        return total / count  # of nothing, the mean is 0
 
 
 def _taps(x: Tensor, axis: int, k: int, s: int, r: int) -> list[Tensor]:
