@@ -141,6 +141,13 @@ BLOCKS = {
 }
 
 MODELS = {
+    "DRN": Row(models.DRN, {"variant": "c_26", "classes": 3, "channels": (2, 2, 3, 3, 4, 4, 4, 4)}, (24, 16, 3), INF),
+    "ResNet map": Row(
+        models.ResNet,
+        {"variant": "resnet_14_small", "include_top": False, "output_stride": 16, "multi_grid": (1, 2)},
+        (33, 32, 3),
+        7 + 2 * 2 + 2 * (4 * 2) + 2 * (4 + 8) + 2 * (8 + 16 * 3) + 2 * 16 * (2 + 2 + 4 + 4),
+    ),
     "DilatedClassifier": Row(
         models.DilatedClassifier, {"classes": 3, "depth": 1, "rates": (1, 2), "head": "average"}, (16, 12, 3), INF
     ),
