@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from atrous.field.analysis import analyze
     from atrous.field.axis import AxisField, AxisMap
+    from atrous.field.budgeting import Budget, budget, budget_table
     from atrous.field.designing import design
     from atrous.field.effective import EffectiveField, effective_field
     from atrous.field.probing import Check, Verification, verify
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from atrous.field.taps import tap_spans
 
 _HOMES = {
+    "Budget": "budgeting",
+    "budget": "budgeting",
+    "budget_table": "budgeting",
     "AxisField": "axis",
     "AxisMap": "axis",
     "Check": "probing",
@@ -35,12 +39,15 @@ _HOMES = {
 __all__ = [
     "AxisField",
     "AxisMap",
+    "Budget",
     "Check",
     "EffectiveField",
     "LayerReport",
     "Report",
     "Verification",
     "analyze",
+    "budget",
+    "budget_table",
     "design",
     "effective_field",
     "register",
