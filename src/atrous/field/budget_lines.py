@@ -99,7 +99,7 @@ def figures(number: float) -> str:
 
 def signed(saved: float, text: Any) -> str:
     """What a number becomes less or more by."""
-    return f"−{text(saved)}" if saved >= 0 else f"+{text(-saved)}"
+    return "as it is" if saved == 0 else f"−{text(saved)}" if saved > 0 else f"+{text(-saved)}"
 
 
 def padding(dense: int, valid: int) -> str:
