@@ -19,8 +19,9 @@ held out. On two cores of an x86 server, TensorFlow 2.21, Keras 3.15:
     mobilenetv2    inference    16       328          179              336             −2.4 %
     mobilenetv2    training     16       1510         1054             1534            −1.6 %
 
-From run to run the measurement of a training step moves by 3 %, that of resnet50's inference by 9 % (309 … 339): what runs on
-which of two threads first is not determined.
+A second run measured within 3 % of the first for every row; resnet50's inference took 312 MB there, so its prediction is at the
+edge of the claim. In a process that had predicted a batch of 1 before, it took 339, which is outside (−22 %): what is missing
+there isn't known.
 """
 
 from __future__ import annotations
