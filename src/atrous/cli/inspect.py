@@ -77,4 +77,4 @@ def _cost(model: Any, report: Any, shape: Any, batch_size: int, ram: str | None)
 
     if None in report.input_size:
         return None
-    return None if not hasattr(field, "budget") else field.budget(model, shape, batch_size=batch_size, ram=None if ram is None else size_in_bytes("ram", ram))
+    return field.budget(model, shape, batch_size=batch_size, ram=None if ram is None else size_in_bytes("ram", ram))
