@@ -400,12 +400,12 @@ def test_wrong_use():
 def test_keras_hub():
     keras_hub = pytest.importorskip("keras_hub", reason="keras-hub isn't installed")
     backbone = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[8],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
-        stackwise_num_filters=[8, 16, 32],
+        stackwise_num_filters=[64, 16, 16],
         stackwise_num_blocks=[1, 2, 1],
         stackwise_num_strides=[1, 2, 2],
-        block_type="bottleneck_block",
+        block_type="basic_block",
     )
     model = randomized(backbone)
     assert_exact(to_output_stride(model, 4), model, [(64, 65), (50, 33)], 4)
