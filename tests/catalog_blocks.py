@@ -141,12 +141,32 @@ BLOCKS = {
 }
 
 MODELS = {
-    "DRN": Row(models.DRN, {"variant": "c_26", "classes": 3, "channels": (2, 2, 3, 3, 4, 4, 4, 4)}, (24, 16, 3), INF),
-    "ResNet map": Row(
-        models.ResNet,
-        {"variant": "resnet_14_small", "include_top": False, "output_stride": 16, "multi_grid": (1, 2)},
+    "DeepLabV3": Row(
+        models.DeepLabV3,
+        {
+            "backbone": "resnet_14_small",
+            "classes": 3,
+            "rates": (1, 2),
+            "multi_grid": (1, 2),
+            "filters": 4,
+            "separable": True,
+            "activation": "softmax",
+        },
+        (49, 48, 3),
+        INF,
+    ),
+    "DeepLabV3Plus": Row(
+        models.DeepLabV3Plus,
+        {"backbone": "resnet_14_small", "classes": 3, "output_stride": 8, "rates": (1,), "filters": 4, "low_level_filters": 3},
         (33, 32, 3),
-        7 + 2 * 2 + 2 * (4 * 2) + 2 * (4 + 8) + 2 * (8 + 16 * 3) + 2 * 16 * (2 + 2 + 4 + 4),
+        INF,
+    ),
+    "DRN": Row(models.DRN, {"variant": "c_26", "classes": 3, "channels": (2, 2, 3, 3, 4, 4, 4, 4)}, (24, 16, 3), INF),
+    "ResNet": Row(
+        models.ResNet,
+        {"variant": "resnet_14_small", "classes": 3, "output_stride": 16, "multi_grid": (1, 2)},
+        (33, 32, 3),
+        INF,
     ),
     "DilatedClassifier": Row(
         models.DilatedClassifier, {"classes": 3, "depth": 1, "rates": (1, 2), "head": "average"}, (16, 12, 3), INF

@@ -97,6 +97,15 @@ def test_the_field_of_a_small_drn_is_what_its_rates_say():
     assert report["stage2"].stride == (2, 2)
 
 
+def test_the_field_of_a_resnet_with_multi_grid_is_what_its_rates_say():
+    arguments = {"output_stride": 16, "multi_grid": (1, 2), "include_top": False, "input_shape": (None, None, 3)}
+    stem, pool, stage1, stage2 = 7, 2 * 2, 2 * (4 * 2), 2 * (4 + 8)
+    stage3, stage4 = 2 * (8 + 16 * 3), 2 * 16 * (2 + 2 + 4 + 4)
+    field = analyze(ResNet("resnet_14_small", **arguments)).output
+    assert field.size == (stem + pool + stage1 + stage2 + stage3 + stage4,) * 2
+    assert field.stride == (16, 16)
+
+
 @pytest.mark.parametrize("variant", ["c_26", "d_22", "c_58"])
 def test_any_size_and_the_last_stages_add_nothing(variant):
     model = DRN(variant, input_shape=(None, None, 1), **SMALL)

@@ -124,7 +124,7 @@ MODELS = {
         lambda: labelled(24, 24, 3),
     ),
     "deeplab v3": Case(
-        lambda: models.DeepLabV3("resnet_14_small", 2, (32, 32, 3), rates=(1,), filters=32, dropout=0.0),
+        lambda: models.DeepLabV3("resnet_14_small", 2, (32, 32, 3), 4, rates=(1,), filters=32, dropout=0.0),
         lambda: segmented(32, 32, 3),
     ),
     "deeplab v3+": Case(

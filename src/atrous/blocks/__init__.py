@@ -5,6 +5,7 @@ from atrous.blocks.context import ContextIdentity, ContextModule, FrontEnd
 from atrous.blocks.hybrid import HybridDilatedGroup, multi_grid
 from atrous.blocks.multiscale import MultiScale
 from atrous.blocks.residual import BasicBlock, BottleneckBlock
+from atrous.blocks.resize import ResizeLike
 from atrous.blocks.splice import SpliceBlock
 from atrous.blocks.temporal import CausalUnit, LastStep, TemporalBlock, WeightNormConv1D
 from atrous.blocks.unit import ConvNormActivation
@@ -22,6 +23,7 @@ __all__ = [
     "HybridDilatedGroup",
     "LastStep",
     "MultiScale",
+    "ResizeLike",
     "SpliceBlock",
     "TemporalBlock",
     "WaveNetBlock",
