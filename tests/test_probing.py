@@ -192,7 +192,7 @@ OPERATION_CALLS = {
     "add a vector": (lambda x, vector: x + vector, (9, 2), {"vector": (2,)}),
     "where": (lambda x: ops.where(x > 0, x, -x), (9, 2)),
     "max pool": (lambda x: ops.max_pool(x, 3, 2, "same"), (9, 8, 2)),
-    "average pool": (lambda x: ops.average_pool(x, 2), (9, 8, 2)),
+    "average pool": (lambda x: ops.average_pool(x, 2, 2), (9, 8, 2)),
     "resize": (lambda x: ops.image.resize(x, (7, 12)), (10, 8, 2)),
     "conv": (lambda x, kernel: ops.conv(x, kernel, 2, "same"), (9, 8, 2), {"kernel": (3, 3, 2, 3)}),
     "depthwise_conv": (lambda x, kernel: ops.depthwise_conv(x, kernel, 1, "valid"), (9, 8, 2), {"kernel": (3, 2, 2, 2)}),
@@ -207,8 +207,8 @@ OPERATION_CALLS = {
 }
 
 
-if keras.backend.backend() == "torch":
-    del OPERATION_CALLS["broadcast"]  # Keras can't infer its shape there: it tries a batch of 83
+if keras.backend.backend() != "tensorflow":
+    del OPERATION_CALLS["broadcast"]  # elsewhere, Keras can't infer its shape: it tries another batch than the 1 given
 
 
 @pytest.mark.parametrize("name", some(OPERATION_CALLS))
