@@ -27,7 +27,7 @@ Recorded with Keras 3.15 on TensorFlow; effective stride 32 everywhere, and not 
 | EfficientNetV2B0 | | ∞ (763) | all |
 | NASNetMobile | | 2,407 | 2,407 |
 
-ConvNeXt isn't among them: TensorFlow compiles each of its grouped convolutions, which takes longer than all the others together.
+ConvNeXt isn't among them: TensorFlow compiles each of its grouped convolutions, and more than five minutes were not enough.
 """
 
 from __future__ import annotations
