@@ -102,6 +102,14 @@ def test_branches_that_are_not_aligned_are_told():
     assert not said(analyze(branches(wide, layers.Conv2D(1, 5, padding="same"))), "aligned")
 
 
+def test_a_picked_position_is_not_out_of_line():
+    x = keras.Input((32, 1))
+    last = keras.ops.expand_dims(x[:, -1], 1)
+    report = analyze(keras.Model(x, layers.Add()([layers.Conv1D(1, 3, padding="same")(x), last])))
+    assert not said(report, "strides")
+    assert not said(report, "aligned")
+
+
 def test_causal_branches_are_aligned_at_their_ends():
     x = keras.Input((64, 1))
     y = layers.Add()([x, layers.Conv1D(1, 2, dilation_rate=4, padding="causal")(x)])

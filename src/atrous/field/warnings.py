@@ -169,7 +169,10 @@ def _misaligned(use: Use, inputs: Sequence[Seen]) -> Iterator[str]:
         return
     for axis in range(len(local[0].fields or ())):
         fields = [seen.fields[axis] for seen in local if seen.fields]
+        fields = [field for field in fields if field.stride]  # one that doesn't move, a picked position, is beside the others
         strides = {field.stride for field in fields}
+        if len(fields) < 2:
+            continue
         if len(strides) > 1:
             yield f"Layer {use.name!r}: its branches have different strides along axis {axis}: {_listed(strides)}."
             return
