@@ -331,6 +331,7 @@ def test_all_conditions_together_are_saved_and_trained(tmp_path):
     np.testing.assert_array_equal(restored.predict(inputs, verbose=0), model.predict(inputs, verbose=0))
 
 
+@settings(max_examples=30)
 @given(st.integers(2, 65_536))
 def test_mu_law_is_the_formula_and_codes_survive(classes):
     mu = classes - 1
@@ -341,7 +342,7 @@ def test_mu_law_is_the_formula_and_codes_survive(classes):
     assert np.abs(codes - exact).max() <= 0.5 + 1e-6 * classes  # rounded, but for ties
     assert codes.min() == 0
     assert codes.max() == mu
-    every = np.arange(classes)[:: max(1, classes // 500)]
+    every = np.linspace(0, mu, 500).astype("int32")  # always as many, for JAX compiles anew for each shape
     np.testing.assert_array_equal(array(mu_law_encode(mu_law_decode(every, classes), classes)), every)
 
 
