@@ -5,7 +5,7 @@
 Random weights and random statistics of batch normalisation; an image of noise. Models of fixed size at 224×224, 225×225 and
 250×250, and one of open size at those three. The figure is the largest difference of the two outputs, in units of what the
 tolerance rule of the tests allows, 8 · eps for every layer that sums, of the largest output: 1 would be the limit. In float64
-eps is 2^29 times smaller: what is about the same there is rounding, and nothing else.
+eps is 2^29 times smaller: a figure that doesn't grow there is rounding, and nothing else.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def main() -> None:
     parser.add_argument("--output-stride", type=int, default=8)
     arguments = parser.parse_args()
     dtype = "float64" if arguments.float64 else "float32"
-    keras.config.set_dtype_policy(dtype)
     columns = [f"{size}" for size in SIZES] + [f"open, {size}" for size in SIZES]
     table = Table("family", "size of the output", *columns)
     console = Console(width=140)
     for family in arguments.families:
+        keras.config.set_dtype_policy(dtype)  # here, because `clear_session` forgets it
         found = measured(application(family), arguments.output_stride, family in SAMPLED, dtype)
         shapes, errors = zip(*found, strict=True)
         row = [family + (", sampled" if family in SAMPLED else ""), ", ".join(shapes[: len(SIZES)])]
