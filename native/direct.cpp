@@ -22,6 +22,8 @@ constexpr int64_t kCopy = 256;         // floats of a copied position: 14 of the
 constexpr int64_t kLeastBlock = 16;    // input channels
 constexpr int64_t kLeastRows = 4;      // of a tile: fewer leave the multipliers waiting for each other
 constexpr int64_t kPitchAlias = 512;   // floats: positions a multiple of this apart fall into the same cache sets
+constexpr int64_t kLine = 16;          // floats of a cache line
+constexpr int64_t kRowsAhead = 4;      // of weights that are on their way while one is packed
 constexpr int64_t kPanel = 256 * 1024;  // floats of the input copied for a slab
 
 // How the work is cut. Depends on the plan alone, never on the thread.
@@ -209,6 +211,8 @@ class Task {
     const int64_t whole = slab_.columns / slab_.width, rest = slab_.columns % slab_.width, width = slab_.width;
     if (map_.column == 1) {
       for (int64_t row = 0; row < slab_.channels; ++row, from += map_.row, to += width) {
+        const float *ahead = from + kRowsAhead * map_.row;
+        for (int64_t column = 0; column < slab_.columns; column += kLine) __builtin_prefetch(ahead + column, 0, 2);
         kernels_.copy(from, width, whole, width, to, block_pitch(), width);
         if (rest) kernels_.copy(from + whole * width, width, 1, rest, to + whole * block_pitch(), width, width);
       }
