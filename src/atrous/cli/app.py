@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli import design, explore, inspect, messages
+from atrous.cli import design, explore, inspect, messages, models
 from atrous.cli.words import integers
 from atrous.recipes import AUGMENTATIONS, DECAYS, HEADS, RECIPES, TASKS
 
@@ -172,6 +172,7 @@ def recipes() -> None:
 design.register(app)
 explore.register(app)
 inspect.register(app)
+models.register(app)
 
 
 def main() -> None:
