@@ -19,7 +19,8 @@ def conv(x: Any, kernel: Any, spec: ConvSpec, data_format: str) -> Any:
         x,
         kernel,
         window_strides=spec.strides,
-        padding=spec.pads(_space(x, data_format)),
+        # By its name it is found for lengths that are symbols, too.
+        padding="SAME" if spec.padding == "same" else spec.pads(_space(x, data_format)),
         rhs_dilation=spec.dilation_rate,
         dimension_numbers=_dimensions(spec.rank, data_format),
         feature_group_count=spec.groups,
