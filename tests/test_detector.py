@@ -20,7 +20,7 @@ from scenes import average_precision, overlap, scenes
 def backbone(size: int | None = 32, channels: int = 3) -> keras.Model:
     x = inputs = keras.Input((size, size, channels))
     for i, filters in enumerate((8, 16, 16)):
-        x = ConvNormActivation(filters, 3, strides=2, name=f"down{i}")(x)
+        x = ConvNormActivation(filters, 3, strides=2, padding=1, name=f"down{i}")(x)
     return keras.Model(inputs, x)
 
 

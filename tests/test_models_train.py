@@ -133,8 +133,8 @@ MODELS = {
         everywhere=True,
     ),
     "classifier": Case(
-        lambda: models.DilatedClassifier((16, 16, 3), 8, (1, 2), depth=1, head="average", dropout=0.0),
-        lambda: labelled(16, 16, 3, classes=8),
+        lambda: models.DilatedClassifier((16, 16, 3), 2, (1, 2), depth=1, head="average", dropout=0.0),
+        lambda: labelled(16, 16, 3),
         everywhere=True,
         loss=keras.losses.SparseCategoricalCrossentropy(),
     ),
