@@ -1,6 +1,6 @@
 """Whole networks."""
 
-from atrous.models import fcos
+from atrous.models import fcos, torch_names
 from atrous.models.backbone import freeze
 from atrous.models.classifier import DilatedClassifier
 from atrous.models.deeplab import DeepLabV3, DeepLabV3Plus
@@ -23,4 +23,5 @@ __all__ = [
     "WaveNet",
     "fcos",
     "freeze",
+    "torch_names",
 ]

@@ -46,7 +46,7 @@ def DeepLabV3(  # noqa: N802
     the backbone, then `aspp`, `refine`, `scores`, `logits`.
 
     With `"resnet_50"`, `output_stride=8` and `auxiliary=True` it is torchvision's `deeplabv3_resnet50`, 42,004,074 parameters:
-    `atrous.models.torchvision` has the names of its weights.
+    `atrous.surgery.import_weights(model, file, atrous.models.torch_names.deeplab_v3)` takes its weights.
 
     Args:
         backbone: Name of a built-in backbone (`"resnet_14_small"`, `"resnet_18"`, `"resnet_34"`, `"resnet_50"`, `"resnet_101"`:
