@@ -12,7 +12,7 @@ import pytest
 import atrous
 from atrous import layers
 from atrous.models import DilatedClassifier
-from networks import NETWORKS, Branches, Subclassed, conv, functional, inputs_of, randomize, sequential
+from networks import NETWORKS, SIZE, Branches, Subclassed, conv, functional, inputs_of, randomize, sequential
 
 BACKEND = keras.config.backend()
 CONVOLUTIONS = [name for name in layers.__all__ if "Conv" in name]
@@ -322,11 +322,9 @@ def test_a_copy_that_would_differ_is_refused():
     [
         (lambda: layers.Conv2D(2, 3, strides=2, dilation_rate=2), r"strides=\(2, 2\) with dilation_rate=\(2, 2\)"),
         (lambda: layers.DepthwiseConv2D(3, strides=2, dilation_rate=2), r"strides=\(2, 2\) with dilation_rate"),
-        (lambda: layers.Conv2D(2, 3, padding=((2, 0), (1, 1))), r"padding=\(\(2, 0\), \(1, 1\)\).*ZeroPadding2D in front"),
-        (lambda: layers.Conv2D(2, 3, strides=2, padding=1), "no padding=.*ZeroPadding2D"),
         (lambda: layers.Conv2DTranspose(2, 3, strides=2, padding=1), "no padding=.*Cropping2D behind"),
     ],
-    ids=["stride and rate", "depthwise stride and rate", "uneven padding", "padding with stride", "transposed"],
+    ids=["stride and rate", "depthwise stride and rate", "transposed"],
 )
 def test_layers_that_keras_lacks_are_named(layer, reason):
     model = sequential(layer())
@@ -339,12 +337,23 @@ def test_layers_that_keras_lacks_are_named(layer, reason):
     assert type(model.layers[0]) is type(layer())
 
 
-@pytest.mark.parametrize(
-    "layer", [lambda: layers.SeparableConv1D(2, 3, padding="causal"), lambda: layers.Conv1DTranspose(2, 3, padding="causal")]
-)
-def test_causal_layers_that_keras_lacks_are_named(layer):
+def test_a_causal_layer_that_keras_lacks_is_named():
     with pytest.raises(ValueError, match="takes no padding='causal'"):
-        atrous.to_keras(sequential(layer(), size=(9, 3)))
+        atrous.to_keras(sequential(layers.Conv1DTranspose(2, 3, padding="causal"), size=(9, 3)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "size", "reason"),
+    [
+        (lambda: layers.Conv2D(2, 3, padding=((2, 0), (1, 1))), SIZE, r"=\(\(2, 0\), \(1, 1\)\).*ZeroPadding2D in front"),
+        (lambda: layers.Conv2D(2, 3, strides=2, padding=1), SIZE, "=.*ZeroPadding2D"),
+        (lambda: layers.SeparableConv1D(2, 3, padding="causal"), (9, 3), "='causal'"),
+    ],
+    ids=["uneven padding", "padding with stride", "causal"],
+)
+def test_in_place_padding_that_keras_lacks_is_named(layer, size, reason):
+    with pytest.raises(ValueError, match=rf"takes no padding{reason}"):
+        atrous.to_keras(sequential(layer(), size=size), inplace=True)
 
 
 def test_a_subclass_of_ours_is_named():

@@ -102,7 +102,7 @@ class ASPP(Block):
         maps = [branch(inputs, training=training) for branch in self.branches]
         if self.image is not None and self.pool is not None:
             image = self.image(self.pool(inputs), training=training)
-            maps.append(ops.broadcast_to(image, ops.shape(maps[0])))
+            maps.append(ops.add(image, ops.zeros_like(maps[0])))  # at any size, `broadcast_to` takes one that is known
         x = self.concat(maps)
         if self.project is not None:
             x = self.project(x, training=training)

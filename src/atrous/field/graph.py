@@ -105,7 +105,7 @@ class _Walk:
         try:
             return self._follow(inputs, outputs, keys, prefix)
         finally:
-            _forget(fresh)
+            forget_nodes(fresh)
 
     def _follow(self, inputs: Sequence[Any], outputs: Sequence[Any], keys: Sequence[int], prefix: str) -> list[int]:
         known = {id(tensor): key for tensor, key in zip(inputs, keys, strict=True)}
@@ -251,14 +251,15 @@ def _traced(layer: Any, args: Any, kwargs: Any, shapes: Sequence[Shape]) -> tupl
             f"no rule is known for its type, and its `call` can't be followed ({type(error).__name__}: {error}). "
             "Write it with layers and `keras.ops`, or register a rule: see `atrous.field.register`."
         ) from error
-    return _nodes(outputs, fresh), outputs, fresh
+    return nodes_between(outputs, fresh), outputs, fresh
 
 
-def _nodes(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+def nodes_between(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    """The calls that made symbolic tensors from others, each behind those that it needs."""
     return list(_ordered([t for t in outputs if t._keras_history.operation is not None], {id(tensor) for tensor in inputs}))
 
 
-def _forget(nodes: Sequence[Any]) -> None:
+def forget_nodes(nodes: Sequence[Any]) -> None:
     """Takes what tracing left on layers away again: `layer.input` must stay what it was."""
     for node in nodes:
         if node in node.operation._inbound_nodes:

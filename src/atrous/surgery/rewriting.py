@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import keras
 
-from atrous import layers
 from atrous.layers.dilated import Dilated
 from atrous.surgery.copying import copy_model, plain_class
-from atrous.surgery.twins import TO_ATROUS, TO_KERAS, Layer, Model, become, every_layer, forget_traces
+from atrous.surgery.twins import (
+    TO_ATROUS,
+    TO_KERAS,
+    Layer,
+    Model,
+    become,
+    every_layer,
+    forget_traces,
+    is_ours,
+    is_transposed,
+    stock_padding,
+)
+from atrous.surgery.unfolding import CannotUnfoldError, unfold, unfolds
 
 
 def accelerate(model: Model, inplace: bool = False) -> Model:
@@ -45,28 +54,32 @@ def to_keras(model: Model, inplace: bool = False) -> Model:
     """Replaces the layers of `atrous.layers` by plain `keras.layers`: same weights, same results, no need of atrous.
 
     A model of a class of ours, such as `atrous.models.DilatedClassifier`, becomes a plain `keras.Model` of the same layers.
+    Blocks are unfolded into the layers and operations that they are made of: the convolution `conv` of `point` in the block
+    `aspp` is then the layer `aspp_point_conv`. Zeros that Keras's convolutions don't pad with come from `ZeroPadding` in front.
 
     Args:
         model: A `keras.Model`, or a layer that holds layers.
-        inplace: Change `model` itself instead of a copy; see `accelerate`.
+        inplace: Change `model` itself instead of a copy; see `accelerate`. Nothing is unfolded then.
 
     Returns:
-        The model, or its copy; weights are in the same order.
+        The model, or its copy; weights are in the same order. Where something was unfolded, a functional `keras.Model` that
+        isn't compiled, with the weights in the order of its layers.
 
     Raises:
         ValueError: A layer has no equivalent in Keras, or Keras cannot copy the model; the message names the layer.
     """
     _check(model)
-    obstacles = [f"{layer.name!r}: {reason}" for layer in every_layer(model) if (reason := _obstacle(layer))]
+    model = model if inplace else unfold(copy_model(model))
+    obstacles = [(layer.name, reason) for layer in every_layer(model) if (reason := _obstacle(layer))]
     if obstacles:
-        raise ValueError(f"`model` must have layers that Keras has, too. Received: layer {'; layer '.join(obstacles)}.")
-    model = model if inplace else copy_model(model)
+        raise CannotUnfoldError(obstacles)
     for layer in every_layer(model):
         if type(layer) in TO_KERAS:
-            layer.padding = _stock_padding(layer)
+            layer.padding = stock_padding(layer)
             become(layer, TO_KERAS[type(layer)])
-        elif _is_ours(layer):
+        elif is_ours(layer):
             become(layer, plain_class())
+        _plain_initializers(layer)
     forget_traces(model)
     return model
 
@@ -74,6 +87,13 @@ def to_keras(model: Model, inplace: bool = False) -> Model:
 def _check(model: Model) -> None:
     if not isinstance(model, keras.layers.Layer):
         raise ValueError(f"`model` must be a Keras model or layer. Received: {model!r}.")
+
+
+def _plain_initializers(layer: Layer) -> None:
+    """Replaces initializers of ours, which files would name, by Keras's default: the weights are there already."""
+    for name, value in list(vars(layer).items()):
+        if name.endswith("_initializer") and is_ours(value):
+            setattr(layer, name, keras.initializers.get("glorot_uniform"))
 
 
 def _obstacle(layer: Layer) -> str | None:
@@ -84,7 +104,9 @@ def _obstacle(layer: Layer) -> str | None:
     if isinstance(layer, Dilated):
         base = next(base.__name__ for base in type(layer).__mro__ if base in TO_KERAS)
         return f"its class {kind} is a subclass of atrous.layers.{base}; derive it from keras.layers.{base}"
-    if _is_ours(layer) and not isinstance(layer, plain_class()):
+    if unfolds(layer):
+        return f"keras.layers has no {kind}, which can be unfolded in a copy of a functional model alone"
+    if is_ours(layer) and not isinstance(layer, plain_class()):
         return f"keras.layers has no {kind}"
     return None
 
@@ -95,31 +117,12 @@ def _obstacle_of_geometry(layer: Layer, kind: str) -> str | None:
     uneven = len(set(layer.strides)) > 1 and kind in ("DepthwiseConv2D", "SeparableConv2D")
     if uneven and keras.config.backend() == "tensorflow":
         return f"on TensorFlow keras.layers.{kind} takes no strides={layer.strides} that differ between the axes"
-    if _stock_padding(layer) is None:
+    if stock_padding(layer) is None:
         rank = layer.spec.rank
         instead = (
             f"a keras.layers.ZeroPadding{rank}D in front"
-            if not _is_transposed(layer)
+            if not is_transposed(layer)
             else f"a keras.layers.Cropping{rank}D behind it"
         )
         return f"keras.layers.{kind} takes no padding={layer.padding!r}; use 'valid' and {instead}"
     return None
-
-
-def _stock_padding(layer: Layer) -> str | None:
-    """The name that Keras has for the layer's padding, if it has one."""
-    names = ("valid", "same", "causal") if type(layer) is layers.Conv1D else ("valid", "same")
-    if isinstance(layer.padding, str):
-        return layer.padding if layer.padding in names else None
-    if _is_transposed(layer):
-        return None
-    named = {dataclasses.replace(layer.spec, padding=name).pads((None,) * layer.spec.rank): name for name in reversed(names)}
-    return named.get(layer.padding)
-
-
-def _is_transposed(layer: Layer) -> bool:
-    return type(layer).__name__.endswith("Transpose")
-
-
-def _is_ours(layer: Layer) -> bool:
-    return type(layer).__module__.partition(".")[0] == "atrous"

@@ -7,6 +7,7 @@ holds it: graphs, wrappers, lists and dicts of custom layers, optimizers (decisi
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +45,27 @@ def become(layer: Layer, twin: type) -> None:
     object.__setattr__(layer, "__class__", twin)  # past the tracking of Keras, TensorFlow and PyTorch, which it isn't for
     for name, method in former.items():
         _rebind(vars(layer)[name], types.MethodType(method, layer), types.MethodType(getattr(twin, name), layer))
+
+
+def is_ours(layer: Layer) -> bool:
+    """Whether a layer's class is one of atrous."""
+    return type(layer).__module__.partition(".")[0] == "atrous"
+
+
+def is_transposed(layer: Layer) -> bool:
+    """Whether a convolution is a transposed one."""
+    return type(layer).__name__.endswith("Transpose")
+
+
+def stock_padding(layer: Layer) -> str | None:
+    """The name that Keras has for the padding of a layer of ours, if it has one."""
+    names = ("valid", "same", "causal") if type(layer) is layers.Conv1D else ("valid", "same")
+    if isinstance(layer.padding, str):
+        return layer.padding if layer.padding in names else None
+    if is_transposed(layer):
+        return None
+    named = {dataclasses.replace(layer.spec, padding=name).pads((None,) * layer.spec.rank): name for name in reversed(names)}
+    return named.get(layer.padding)
 
 
 def forget_traces(model: Model) -> None:
