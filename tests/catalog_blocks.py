@@ -161,6 +161,9 @@ MODELS = {
         (33, 32, 3),
         INF,
     ),
+    "DilatedNet": Row(
+        models.DilatedNet, {"classes": 2, "rates": (1, 2), "widths": (2, 2, 3, 3, 4, 5)}, (40, 32, 3), 44 + 8 * 42 + 8 * 6 + 8
+    ),
     "DRN": Row(models.DRN, {"variant": "c_26", "classes": 3, "channels": (2, 2, 3, 3, 4, 4, 4, 4)}, (24, 16, 3), INF),
     "ResNet": Row(
         models.ResNet,

@@ -123,6 +123,10 @@ MODELS = {
         lambda: models.DRN("d_22", classes=2, input_shape=(24, 24, 3), channels=(4, 8, 8, 16, 16, 24, 24, 24), activation=None),
         lambda: labelled(24, 24, 3),
     ),
+    "dilated net": Case(
+        lambda: models.DilatedNet(2, (32, 32, 3), rates=(1, 2), widths=(8, 8, 16, 16, 16, 32), dropout=0.0),
+        lambda: segmented(32, 32, 3),
+    ),
     "deeplab v3": Case(
         lambda: models.DeepLabV3("resnet_14_small", 2, (32, 32, 3), 4, rates=(1,), filters=32, dropout=0.0),
         lambda: segmented(32, 32, 3),

@@ -5,6 +5,7 @@ from atrous.models.backbone import freeze
 from atrous.models.classifier import DilatedClassifier
 from atrous.models.deeplab import DeepLabV3, DeepLabV3Plus
 from atrous.models.detector import DilatedDetector
+from atrous.models.dilated_net import DilatedNet
 from atrous.models.drn import DRN
 from atrous.models.resnet import ResNet
 from atrous.models.splicenet import SpliceNet
@@ -18,6 +19,7 @@ __all__ = [
     "DeepLabV3Plus",
     "DilatedClassifier",
     "DilatedDetector",
+    "DilatedNet",
     "ResNet",
     "SpliceNet",
     "WaveNet",
