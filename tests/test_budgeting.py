@@ -344,6 +344,14 @@ def test_mistakes_are_named(arguments, message):
         budget(chain(Conv2D(1, 1)), **arguments)
 
 
+def test_a_constant_in_the_graph_costs_nothing():
+    inputs = keras.Input((8, 8, 3))
+    x = Conv2D(4, 3)(inputs)
+    plain, added = (keras.Model(inputs, Conv2D(2, 1)(y)) for y in (x, x + keras.ops.zeros_like(x)))
+    assert budget(added).valid_macs == budget(plain).valid_macs
+    assert budget(added).training.total >= budget(plain).training.total
+
+
 def test_open_lengths_are_refused():
     model = chain(Conv1D(1, 1), shape=(None, 1))
     with pytest.raises(ValueError, match="`input_shape` must give every length"):

@@ -139,8 +139,10 @@ _RECURRENT = ((layers.LSTM, 10), (layers.GRU, 8), (layers.RNN, 2))
 def operations(graph: Graph) -> tuple[list[Operation], list[int]]:
     """The uses of a model's layers as operations, an activation inside a layer as one of its own; and all tensors' sizes."""
     sizes = [math.prod(shape) for shape in graph.shapes]
+    made = {*graph.inputs.values(), *(number for use in graph.uses for number in use.outputs)}
+    uses = [replace(use, inputs=tuple(n for n in use.inputs if n in made)) for use in graph.uses]  # without constants
     seen: set[int] = set()
-    return [step for use in graph.uses for step in _of_use(use, sizes, seen)], sizes
+    return [step for use in uses for step in _of_use(use, sizes, seen)], sizes
 
 
 def _of_use(use: Use, sizes: list[int], seen: set[int]) -> Iterator[Operation]:
