@@ -119,6 +119,7 @@ ENTRIES = (
     *_entries(models.ResNet, IMAGE, "arXiv 1512.03385", {"variant": "resnet_34"}, RESNET_50, {**RESNET_50, "output_stride": 8}),
     *_entries(models.ResNet, IMAGE, "arXiv 1512.03385", {"variant": "resnet_101"}),
     *_entries(models.DRN, IMAGE, "arXiv 1705.09914", *({"variant": name} for name in ("a_50", *drn.VARIANTS))),
+    *_entries(models.DilatedNet, SCENE, "arXiv 1511.07122", {"context": None}, {"context": "basic"}, {"context": "large"}),
     *_entries(models.DeepLabV3, SCENE, "arXiv 1706.05587", ON_RESNET_50, {**ON_RESNET_50, "output_stride": 8}),
     *_entries(
         models.DeepLabV3Plus,
