@@ -31,10 +31,16 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON line
     from rich.live import Live
     from rich.table import Table
 
-    shown = Table(*table.COLUMNS[:1], box=box.SIMPLE_HEAD)
-    for column in table.COLUMNS[1:-1]:
-        shown.add_column(column, justify="right")
-    shown.add_column(table.COLUMNS[-1], overflow="fold")
+    shown = Table(box=box.SIMPLE_HEAD)
+    for column in table.COLUMNS:
+        is_text, most = column in ("model", "paper"), 16 if column == "paper" else None
+        shown.add_column(
+            column.replace(" ", "\n"),
+            justify="left" if is_text else "right",
+            overflow="fold",
+            no_wrap=not is_text,
+            max_width=most,
+        )
     console = Console(width=None if sys.stdout.isatty() else 160)  # a file has no width to fit
     with Live(shown, console=console):
         for row in table.rows():
