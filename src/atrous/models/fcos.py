@@ -230,7 +230,7 @@ def _detections(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, max
 def suppress(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, most: int) -> np.ndarray:
     """Which boxes remain where of two that share more than `iou_threshold` the better one does; best first.
 
-    Keras has none, and KerasHub needs TensorFlow on every backend: it is TensorFlow's on TensorFlow, elsewhere the same in NumPy.
+    Keras has none, and KerasHub's needs TensorFlow everywhere: it is TensorFlow's on TensorFlow, elsewhere the same in NumPy.
 
     Args:
         boxes: (n, 4).
