@@ -41,12 +41,15 @@ SEED ?= $(shell date +%s)
 fuzz: .venv/test
 	kind=plain; $(BUILD_CORE) && build/native/plain/tests/native/fuzz $(CASES) $(SEED)
 
-# The layers on the other backends, each in an environment of its own. Keras's NumPy backend, which takes JAX for what it lacks,
-# neither trains nor keeps float64.
+# What depends on the backend, on the other ones, each in an environment of its own; on JAX less, because it compiles every shape.
+# Keras's NumPy backend, which takes JAX for what it lacks, neither trains nor keeps float64.
+LAYERS = tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py tests/test_surgery.py tests/test_explain.py
+NETWORKS = tests/test_analysis.py::test_random_networks_see_what_their_gradients_reach
+MODELS = tests/test_effective.py tests/test_importing.py tests/test_models_train.py tests/test_unfolding.py
 backends: .venv-jax/test .venv-torch/test
-	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py tests/test_surgery.py tests/test_explain.py
+	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -n 2 $(LAYERS) $(NETWORKS)
 	KERAS_BACKEND=numpy .venv-jax/bin/python -m pytest -n 2 tests/test_invariants.py tests/test_bad_input.py -k "not (trains or empty_batch or dtype_policy)"
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -n 2 tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py tests/test_surgery.py tests/test_explain.py
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -n 2 $(LAYERS) $(NETWORKS) $(MODELS)
 
 .venv/demo: $(INSTALLED)
 	$(PYTHON) -m venv .venv
@@ -84,10 +87,18 @@ bench: .venv-bench/bench
 	.venv-bench/bin/python -m benchmarks.memory
 	.venv-bench/bin/python -m benchmarks.eager_overhead
 
-# The recorded figures: the published Fashion-MNIST ($$ATROUS_DATA/fashion-mnist), and what each choice buys; half an hour.
-prove: .venv/demo
+# The recorded figures: the published Fashion-MNIST ($$ATROUS_DATA/fashion-mnist), what each choice buys, fields by gradients, memory and
+# dilated backbones of published networks, every block and model on JAX and PyTorch; two hours.
+BLOCKS = tests/test_blocks.py tests/test_blocks_vision.py tests/test_sequence_models.py tests/test_drn.py tests/test_deeplab.py \
+	tests/test_dilated_net.py tests/test_detector.py tests/test_probing.py tests/test_pooling.py tests/test_striding.py
+prove: .venv/test .venv-jax/test .venv-torch/test
 	.venv/bin/atrous train --data "$(ATROUS_DATA)/fashion-mnist"
 	.venv/bin/python benchmarks/what_each_choice_buys.py
+	.venv/bin/python benchmarks/fields_of_applications.py
+	.venv/bin/python -m benchmarks.predicted_and_measured_memory
+	.venv/bin/python benchmarks/the_dilated_network_equals_the_original.py
+	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(BLOCKS) $(MODELS)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(BLOCKS)
 
 clean:
 	rm -rf .venv .venv-jax .venv-torch .venv-bench build
