@@ -164,6 +164,14 @@ def test_it_composes_with_accelerate_and_with_itself():
     assert atrous.layers.Conv2D in kinds[0]
 
 
+def test_our_blocks_are_taken_apart():
+    model = randomized(atrous.models.ResNet("resnet_14_small", input_shape=(None, None, 3), include_top=False))
+    dilated = to_output_stride(model, 8)
+    assert_exact(dilated, model, [SIZE], 4)
+    assert dilated.get_layer("stage3_block1_conv1_conv").get_weights()[0].shape[:2] == (3, 3)
+    assert model.get_layer("stage3_block1").name == "stage3_block1"
+
+
 def test_back_to_keras_where_keras_can():
     strided = [layers.Conv2D(2, 3, strides=2, padding="same") for _ in range(2)]
     model = keras.Sequential([keras.Input((17, 17, 3)), *strided, layers.Conv2D(2, 3, padding="same")])

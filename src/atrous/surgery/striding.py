@@ -12,7 +12,8 @@ from atrous.spec import parse_integers
 from atrous.surgery.copying import CannotCopyError, copy_model, input_again
 from atrous.surgery.plan import Plan
 from atrous.surgery.rebuilding import Rebuilding, graph_model, is_graph
-from atrous.surgery.twins import Model
+from atrous.surgery.twins import Model, every_layer
+from atrous.surgery.unfolding import unfold, unfolds
 
 
 def to_output_stride(model: Model, output_stride: int | tuple[int, int], pool: str | None = None) -> Model:
@@ -21,7 +22,7 @@ def to_output_stride(model: Model, output_stride: int | tuple[int, int], pool: s
     The result is exact: its output, at every D-th position along each axis (D is the product of the strides removed there), is
     the output of `model`, at inference, for inputs of any size. In between stand the outputs that `model` would give for an
     input that is shifted, up to what it sees of the border. Layers keep their names; convolutions that change become those of
-    `atrous.layers`.
+    `atrous.layers`. Blocks of `atrous.blocks` are taken apart first: `conv` in `block1` becomes the layer `block1_conv`.
 
     Args:
         model: A functional or sequential `keras.Model`, such as one of `keras.applications` with `include_top=False`; models
@@ -43,6 +44,8 @@ def to_output_stride(model: Model, output_stride: int | tuple[int, int], pool: s
     """
     _check(model, pool)
     copy = _copied(model)
+    if any(unfolds(layer) and layer._flatten_layers(include_self=False) for layer in every_layer(copy)):
+        copy = unfold(copy)
     graph = graph_of(copy)
     space = next(iter(graph.space.values()))
     target = _powers_of_two(output_stride, len(space))
