@@ -141,9 +141,15 @@ ENTRIES = (
 
 
 def rows() -> Iterator[Row]:
-    """Every row, as soon as it is known."""
+    """Every row, as soon as it is known.
+
+    Weights stay without values, because drawing them would take most of a minute; what Keras keeps of such models goes with
+    `keras.utils.clear_session`.
+    """
     for entry in ENTRIES:
-        yield entry.row()
+        with keras.StatelessScope(initialize_variables=False):
+            row = entry.row()
+        yield row
 
 
 def _code(value: Any) -> str:
