@@ -70,10 +70,20 @@ def test_pictures(command, model, tmp_path):
     assert "coverage.png" in out
 
 
-def test_what_is_no_model_is_refused(command, tmp_path):
-    code, out, err = command("inspect", tmp_path / "nothing")
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["nothing"], "`run` must be a folder that `atrous train` made"),
+        (["nothing.keras"], "`model` must be a .keras file or a run folder"),
+        (["resnet50"], "`model` must be written as keras.applications does, ResNet50"),
+        (["VGG16", "--ram", "lots"], "`--ram` must be a positive number of bytes"),
+    ],
+)
+def test_what_cannot_be_inspected_is_refused_before_anything_is_printed(command, words, answer):
+    code, out, err = command("inspect", *words)
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
+    assert answer in err
 
 
 @pytest.mark.parametrize(

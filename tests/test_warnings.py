@@ -156,6 +156,11 @@ def test_json_holds_what_the_report_says():
     assert facts["input"]["size"] == [16, 16]
 
 
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match=r"`model` must be a keras.Model.*Received: model='model.keras'"):
+        analyze("model.keras")
+
+
 def test_an_unknown_name_says_which_are_known():
     with pytest.raises(KeyError, match="rate1_0"):
         analyze(stack((1,)))["conv"]

@@ -157,6 +157,9 @@ def load_model(source: str | Path) -> keras.Model:
     published = getattr(keras.applications, str(source), None)
     if callable(published) and not path.exists():
         return published(weights=None)
+    meant = [name for name in dir(keras.applications) if name[0].isupper() and name.lower() == str(source).lower()]
+    if meant and not path.exists():
+        raise ValueError(f"`model` must be written as keras.applications does, {meant[0]}. Received: model={str(source)!r}.")
     if path.suffix != ".keras" and not path.is_file():
         return _run(source).load_model()
     if path.suffix != ".keras" or not path.is_file():

@@ -42,15 +42,15 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Say what a model sees, layer by layer, and what it costs."""
+    shape, memory = integers("input_shape", input_shape), None if ram is None else size_in_bytes("ram", ram)
     loaded = messages.load_workflow(as_json).load_model(model)
     from atrous import field
 
-    shape = integers("input_shape", input_shape)
     shape = None if shape is None else (shape,) if isinstance(shape, int) else shape
     report = field.analyze(loaded, shape, object_size=integers("object_size", object_size))
     if not as_json:
         messages.show(report.table(every_layer=every_layer))
-    cost = _cost(loaded, report, shape, batch_size, ram)
+    cost = _cost(loaded, report, shape, batch_size, memory)
     if cost is not None and not as_json:
         messages.show(cost)
     checked = field.verify(loaded, input_shape=shape) if verify else None
@@ -59,7 +59,7 @@ def inspect(
     if plots is not None:
         from atrous.cli.pictures import draw
 
-        for file in draw(report, cost, plots):
+        for file in draw(loaded, report, cost, plots, shape):
             messages.note(f"Drawn: {file}", quiet=as_json)
     if as_json:
         facts: dict[str, Any] = json.loads(report.to_json())
@@ -71,10 +71,10 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _cost(model: Any, report: Any, shape: Any, batch_size: int, ram: str | None) -> Any:
+def _cost(model: Any, report: Any, shape: Any, batch_size: int, ram: int | None) -> Any:
     """The budget; none where the input's size is open, because every figure depends on it."""
     from atrous import field
 
     if None in report.input_size:
         return None
-    return field.budget(model, shape, batch_size=batch_size, ram=None if ram is None else size_in_bytes("ram", ram))
+    return field.budget(model, shape, batch_size=batch_size, ram=ram)

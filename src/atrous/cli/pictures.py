@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 
-def draw(report: Any, cost: Any, folder: Path) -> list[Path]:
+def draw(model: Any, report: Any, cost: Any, folder: Path, shape: Any = None) -> list[Path]:
     """Draws field, coverage and, where the cost is known, memory.
 
     Args:
+        model: The model.
         report: Of `field.analyze`.
         cost: Of `field.budget`, or `None`.
         folder: Where to; made if it isn't there. Files of the same names are replaced.
+        shape: Of the input, where the model leaves it open.
 
     Returns:
         The files.
@@ -26,18 +28,26 @@ def draw(report: Any, cost: Any, folder: Path) -> list[Path]:
         [max(layer.size) for layer in local],
         input_size=max((n for n in report.input_size if n is not None), default=None),
     )
-    profiles = report.features.paths
     if report.features.is_local:
-        drawn["coverage.png"] = (
-            plots.coverage_map(profiles[0][:, None] * profiles[1][None, :])
-            if len(profiles) == 2
-            else plots.path_profile(profiles[0], report.features.fields[0].first[0])
-        )
+        drawn["coverage.png"] = _coverage(model, report, shape)
     if cost is not None:
         rows = [row for row in cost.layers if row.activation_bytes]
         drawn["memory.png"] = plots.memory_by_layer([row.name for row in rows], [row.activation_bytes for row in rows])
     folder.mkdir(parents=True, exist_ok=True)
     return [_write(axes, folder / name) for name, axes in drawn.items()]
+
+
+def _coverage(model: Any, report: Any, shape: Any) -> Any:
+    """Of an image of known size, what the middle position sees, exactly; else the paths along the first axis."""
+    from atrous import plots
+    from atrous.field.reach import reach
+
+    last = report.features
+    if len(last.fields) != 2 or None in report.input_size:
+        return plots.path_profile(last.paths[0], last.fields[0].first[0])
+    counts = reach(model, layer=None if last is report.output else last.name, input_shape=shape)
+    (top, bottom), (left, right) = ((seen.min(), seen.max()) for seen in counts.nonzero())
+    return plots.coverage_map(counts[top : bottom + 1, left : right + 1], offset=(int(top), int(left)))
 
 
 def _write(axes: Any, path: Path) -> Path:

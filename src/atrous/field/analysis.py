@@ -61,8 +61,8 @@ class Analysis:
     """
 
     def __init__(self, model: Any, input_shape: InputShape | None = None, input_name: str | None = None) -> None:
-        self.name: str = model.name
         self.graph: Graph = graph_of(model, input_shape)
+        self.name: str = model.name
         self.input_name = self._chosen(input_name)
         self.input = self.graph.inputs[self.input_name]
         self.space = self.graph.space[self.input_name]

@@ -77,6 +77,8 @@ def graph_of(model: Any, input_shape: Sequence[int | None] | Sequence[Sequence[i
     Raises:
         ValueError: A layer is of a type without a rule, or can't be followed; the message names it.
     """
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"`model` must be a keras.Model; `keras.models.load_model` reads one. Received: model={model!r}.")
     graph = Graph()
     symbolic = _symbolic(model, input_shape)
     shapes = _input_shapes(model, symbolic, input_shape)
