@@ -39,10 +39,6 @@ class Geometry:
         """The same over one more axis in front, of length 1: TensorFlow has no 1D kernels."""
         return Geometry((1, *self.strides), (1, *self.rates), ((0, 0), *self.pads), self.groups)
 
-    def unpadded(self) -> Geometry:
-        """The same without pads, for data that carry them already."""
-        return replace(self, pads=((0, 0),) * self.rank)
-
 
 def space(x: Tensor) -> tuple[Any, ...]:
     """Lengths of the spatial axes of channels-last data: integers where known, scalar tensors where not."""
