@@ -227,14 +227,12 @@ def _dilated(model: Any, output_stride: int) -> Maps:
             f"`backbone` must return a map, and have one at stride {LOW_LEVEL_STRIDE} inside, which the decoder looks at. "
             f"Received: {model.name!r}, whose maps have strides {strides}, and which returns shape {model.output.shape}."
         )
-    dilated = to_output_stride(model, output_stride, pool="sampled")
     middle = names.get(tuple(stride / 2 for stride in own))
-    return Maps(
-        dilated.inputs[0],
-        dilated.get_layer(names[low]).output,
-        None if middle is None else dilated.get_layer(middle).output,
-        dilated.outputs[0],
-    )
+    # Asked for as outputs, maps are found again even where blocks are taken apart and their names are gone.
+    inner = [model.get_layer(name).output for name in (names[low], middle) if name is not None]
+    dilated = to_output_stride(keras.Model(model.inputs, [model.output, *inner]), output_stride, pool="sampled")
+    output, low_level, *rest = dilated.outputs
+    return Maps(dilated.inputs[0], low_level, rest[0] if rest else None, output)
 
 
 def _is_map(tensor: Any) -> bool:
