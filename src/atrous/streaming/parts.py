@@ -94,7 +94,8 @@ def needs(use: Use, output: int, want: Spans) -> list[Spans]:
     Raises:
         CannotCutError: The layer can't be computed part by part.
     """
-    reads, found = use.reads[output], []
+    reads = use.reads[output]
+    found: list[Spans] = []
     for links in reads.links:
         spans: dict[int, Span] = {}
         for link in links:
