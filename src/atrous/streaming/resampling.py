@@ -68,7 +68,7 @@ def _interpolated(x: Tensor, axis: int, have: Span, want: Span, before: int, aft
 def _at(positions: np.ndarray, have: Span, length: int) -> np.ndarray:
     """Where positions of the whole axis lie in what is there."""
     there: np.ndarray = np.clip(positions, 0, length - 1).astype("int32") - have[0]
-    there = np.clip(there, 0, have[1] - have[0] - 1)  # the right neighbour that counts nothing need not be there
+    np.clip(there, 0, have[1] - have[0] - 1, out=there)  # the right neighbour that counts nothing need not be there
     return there
 
 
