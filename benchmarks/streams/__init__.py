@@ -1,0 +1,1 @@
+"""Networks that are run step by step, here and by peers: `python -m benchmarks.streaming` measures them."""
