@@ -10,14 +10,20 @@ PURE = --config-settings=wheel.cmake=false
 TORCH ?= torch==2.13.0
 # On JAX the tests spend their time compiling each shape once; optimising that code would double it.
 FAST_COMPILATION = --xla_backend_optimization_level=0
+# Each of two workers begins with one half of the tests, in order, and takes from the other's when it has done its own: what a module
+# prepares is mostly prepared once.
+PYTEST = --numprocesses=2 --dist=worksteal
 
 .PHONY: demo test check native fuzz backends bench prove clean
 
 demo: .venv/demo
 	.venv/bin/atrous train
 
-test: check native backends
-	.venv/bin/python -m pytest -n 2
+# What needs one core is done two at a time, before the tests, which need both.
+test:
+	$(MAKE) --jobs=2 .venv/test .venv-torch/test .venv-jax/test check native
+	$(MAKE) backends
+	.venv/bin/python -m pytest $(PYTEST)
 
 # Format, lint, types.
 check: .venv/test
@@ -30,10 +36,10 @@ BUILD_CORE = PATH="$(CURDIR)/.venv/bin:$$PATH"; \
 	cmake --log-level=NOTICE -S . -B build/native/$$kind -G Ninja -DATROUS_TESTS=ON -DATROUS_SANITIZE=$${kind\#plain} && \
 	cmake --build build/native/$$kind --target fuzz special
 
-native: .venv/test
-	for kind in plain address thread; do \
-		$(BUILD_CORE) && ctest --test-dir build/native/$$kind --parallel 2 --output-on-failure || exit; \
-	done
+native: native-plain native-address native-thread
+
+native-%: .venv/test
+	kind=$*; $(BUILD_CORE) && ctest --test-dir build/native/$$kind --parallel 2 --output-on-failure
 
 # Random convolutions against the definition: CASES of them, from SEED on.
 CASES ?= 20000
@@ -47,9 +53,9 @@ LAYERS = tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py t
 NETWORKS = tests/test_analysis.py::test_random_networks_see_what_their_gradients_reach
 MODELS = tests/test_effective.py tests/test_importing.py tests/test_models_train.py tests/test_unfolding.py
 backends: .venv-jax/test .venv-torch/test
-	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -n 2 $(LAYERS) $(NETWORKS)
-	KERAS_BACKEND=numpy .venv-jax/bin/python -m pytest -n 2 tests/test_invariants.py tests/test_bad_input.py -k "not (trains or empty_batch or dtype_policy)"
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -n 2 $(LAYERS) $(NETWORKS) $(MODELS)
+	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(PYTEST) $(LAYERS) $(NETWORKS)
+	KERAS_BACKEND=numpy .venv-jax/bin/python -m pytest $(PYTEST) tests/test_invariants.py tests/test_bad_input.py -k "not (trains or empty_batch or dtype_policy)"
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(PYTEST) $(LAYERS) $(NETWORKS) $(MODELS)
 
 .venv/demo: $(INSTALLED)
 	$(PYTHON) -m venv .venv
