@@ -50,6 +50,7 @@ class Graph:
         outputs: Numbers of its output tensors.
         names: Number of the tensor that a layer's last use made, by name; models and composite layers among them.
         space: Spatial dims of each input.
+        constants: What takes nothing but the shape of a tensor (`zeros_like`), by the number of what it makes.
         assumed: Whether an unknown length was taken for `ASSUMED_LENGTH`.
     """
 
@@ -59,6 +60,7 @@ class Graph:
     outputs: list[int] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
     space: dict[str, list[int]] = field(default_factory=dict)
+    constants: dict[int, Use] = field(default_factory=dict)
     assumed: bool = False
 
     def tensor(self, shape: Shape) -> int:
@@ -121,7 +123,11 @@ class _Walk:
         layer, name = node.operation, prefix + node.operation.name
         if isinstance(layer, layers.InputLayer) or type(layer).__name__ in CONSTANTS:  # nothing of the input comes through
             own = [self.graph.shapes[key] for key in taken[:1]] or [tuple(tensor.shape[1:]) for tensor in node.outputs]
-            return [self.graph.tensor(shape) for shape in own]
+            made = [self.graph.tensor(shape) for shape in own]
+            if taken:
+                call = Call(layer, tuple(self.graph.shapes[key] for key in taken), node.arguments.args, node.arguments.kwargs)
+                self.graph.constants[made[0]] = Use(name, layer, call, (), tuple(taken), tuple(made))
+            return made
         shapes = tuple(self.graph.shapes[key] for key in taken)
         call = Call(layer, shapes, node.arguments.args, node.arguments.kwargs)
         rule = OPERATIONS.get(type(layer).__name__) if _is_operation(layer) else rule_of(layer)

@@ -1,0 +1,364 @@
+"""The choice of tiles for a model and the size of an image, and the passes over them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from atrous.field.graph import graph_of
+from atrous.spec import parse_integers
+from atrous.streaming.parts import CannotCutError, Tensor
+from atrous.tiled import images, journal
+from atrous.tiled.functions import Functions, check
+from atrous.tiled.passes import Plan, Reduction, known_after, plan_of
+from atrous.tiled.targets import Target, target_of
+from atrous.tiled.walks import Grid, grid_of, memory, periods, walk_back
+
+Told = Callable[["Tiling", int, int], None]
+"""Is told of a tiling which pass, from 0, and how many of its tiles are done."""
+
+HELD = 1.25
+"""Measured peaks are at most this multiple of what is computed: tiles at edges have other sizes, and memory gets holes."""
+
+
+@dataclass
+class Tiling:
+    """How a model is computed on an image of some size, tile by tile: what `plan` returns.
+
+    Args:
+        model: The model.
+        plan: Of its layers and passes.
+        tile: Size of a tile along each dim of space, in positions of the image.
+        bytes: That a process will take beyond what it took after `import keras`, at most: the model, a tile's
+            tensors, and the backend's own.
+        memory: Bytes that were given.
+        approximate: Names of layers that read whole images, and here what is there of a tile.
+    """
+
+    model: Any
+    plan: Plan
+    tile: tuple[int, ...]
+    bytes: int
+    memory: int
+    approximate: tuple[str, ...] = ()
+
+    @cached_property
+    def grids(self) -> list[Grid]:
+        """The tiles of each pass."""
+        return [grid_of(self.plan, step.target, self._by_dim) for step in self.plan.passes]
+
+    @property
+    def _by_dim(self) -> dict[int, int]:
+        return dict(zip(self.plan.origins[self.plan.image], self.tile, strict=True))
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of the image, channels among it."""
+        return self.plan.graph.shapes[self.plan.image]
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the model's output, without batch axis."""
+        return self.plan.graph.shapes[self.plan.output]
+
+    @property
+    def passes(self) -> int:
+        """Walks over the image: one, and one more for each tensor that is reduced over the whole image."""
+        return len(self.plan.passes)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of all passes."""
+        return sum(map(len, self.grids))
+
+    @property
+    def halo(self) -> tuple[tuple[int, int], ...]:
+        """Positions of the image read before and behind a tile of the output, along each dim; of one in the middle."""
+        known = known_after(self.plan, self.plan.passes[:-1])
+        grid = self.grids[-1]
+        want = grid[len(grid) // 2]
+        span = walk_back(self.plan, grid.target, want, known).wants.get(self.plan.image, {})
+        found = []
+        for d in self.plan.origins[self.plan.image]:
+            of_output = [o for o, i in self.plan.origins[grid.target].items() if i == d]
+            if d not in span or not of_output:
+                found.append((0, 0))
+                continue
+            scale = self.image_shape[d] / self.output_shape[of_output[0]]
+            first, last = (n * scale for n in want[of_output[0]])
+            found.append((max(math.ceil(first - span[d][0]), 0), max(math.ceil(span[d][1] - last), 0)))
+        return tuple(found)
+
+    def run(
+        self,
+        image: Any,
+        *,
+        out: Any = None,
+        dtype: Any = None,
+        activation: str | None = None,
+        told: Told | None = None,
+        resume: bool = True,
+    ) -> Any:
+        """Computes: see `predict`.
+
+        Args:
+            image: An array of `image_shape`.
+            out: As for `predict`.
+            dtype: As for `predict`.
+            activation: As for `predict`.
+            told: Is called before the first tile, and behind each.
+            resume: As for `predict`.
+        """
+        if tuple(image.shape) != self.image_shape:
+            raise ValueError(f"`image` must have shape {self.image_shape}. Received: image.shape={tuple(image.shape)}.")
+        result = result_of(self.output_shape, sorted(self.plan.origins[self.plan.output]), dtype, activation)
+        facts = {
+            "model": journal.model_hash(self.model, self.plan.graph),
+            "image": journal.image_facts(image),
+            "tile": self.tile,
+            "result": f"{result.dtype} {activation} {'approximate' if self.approximate else 'exact'}",
+        }
+        with target_of(out, result.shape, result.dtype, facts, resume, self.memory) as target:
+            self._passes(image, target, result, told or (lambda *_: None))
+        return target.result()
+
+    def _passes(self, image: Any, target: Target, result: Result, told: Told) -> None:
+        at, first, sums = target.begun
+        reductions: list[Reduction] = []
+        values: dict[int, np.ndarray] = {}
+        for number, (step, grid) in enumerate(zip(self.plan.passes, self.grids, strict=True)):
+            known = known_after(self.plan, self.plan.passes[:number])
+            mine = [self._reduction(place, sums) for place in step.reductions]
+            is_last = number == self.passes - 1
+            compiled = len(grid) > 3 ** len(grid.counts) and _is_regular(self.plan, grid)
+            finish = result.finish if is_last else lambda x: x
+            make = Functions(self.plan, step.target, known, values, finish, compiled)
+            reductions += mine
+            begin = len(grid) if number < at else first if number == at else 0
+            told(self, number, begin)
+            for tile in range(begin, len(grid)):
+                want = grid[tile]
+                part = make(image, want)
+                if is_last:
+                    target.put(part[0], tuple(slice(*want.get(d, (0, self.output_shape[d]))) for d in result.dims))
+                for reduction in mine:
+                    reduction.add(part, want)
+                images.drop_pages(image)
+                target.done(number, tile + 1, [r.state for r in reductions])
+                told(self, number, tile + 1)
+            for reduction in mine:
+                values[reduction.use.outputs[0]] = reduction.result(self._dtype(reduction.use))
+
+    def _reduction(self, place: int, sums: list[np.ndarray]) -> Reduction:
+        use = self.plan.graph.uses[place]
+        reduction = Reduction(use, self.plan.reduced[place], self.plan.graph.shapes[use.inputs[0]])
+        if sums:
+            reduction.state = sums.pop(0)
+        return reduction
+
+    @staticmethod
+    def _dtype(use: Any) -> str:
+        """That a reduction computes in."""
+        given = keras.tree.flatten((use.call.args, dict(use.call.kwargs)))
+        return str(next(keras.backend.standardize_dtype(x.dtype) for x in given if isinstance(x, keras.KerasTensor)))
+
+
+def plan(
+    model: Any,
+    image_shape: Sequence[int],
+    *,
+    tile: int | Sequence[int] | None = None,
+    memory: int | str = "1GB",
+    approximate: bool = False,
+) -> Tiling:
+    """Decides how a model is computed on an image of some size, tile by tile; nothing is computed.
+
+    Args:
+        model: As for `predict`.
+        image_shape: Of the image, without batch axis.
+        tile: As for `predict`.
+        memory: As for `predict`.
+        approximate: As for `predict`.
+
+    Returns:
+        The tiling: `tile`, `tiles`, `halo`, `passes`, `bytes`; its `run` is what `predict` does.
+
+    Raises:
+        ValueError: An argument breaks its rule, a layer can't be computed by tiles, or no tile is small enough.
+    """
+    budget = parse_bytes(memory)
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"`model` must be a keras.Model; `keras.models.load_model` reads one. Received: model={model!r}.")
+    graph = graph_of(model, _checked_shape(model, image_shape))
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ValueError(
+            "`model` must have one input and one output: `keras.Model(model.input, model.get_layer(name).output)` makes one. "
+            f"Received: {model.name!r} with {len(graph.inputs)} and {len(graph.outputs)}."
+        )
+    try:
+        found = plan_of(graph, approximate)
+    except CannotCutError as error:
+        more = "" if approximate else " With `approximate=True` it would read what is there of each tile, if it can"
+        raise ValueError(f"`model` must be computed by tiles, and {error}.{more}.") from error
+    found.dtype = _input_dtype(model)
+    tiling = Tiling(model, found, (), 0, budget, tuple(graph.uses[at].name for at in sorted(found.loose)))
+    if tile is None:
+        tiling.tile, tiling.bytes = _largest(tiling, budget)
+    else:
+        lengths = [tiling.image_shape[d] for d in found.origins[found.image]]
+        sizes = parse_integers("tile", tile, len(lengths))
+        tiling.tile = tuple(min(n, size) for n, size in zip(lengths, sizes, strict=True))
+        tiling.bytes = _bytes(tiling)
+    _check_layers(tiling)
+    return tiling
+
+
+def _checked_shape(model: Any, image_shape: Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(int(n) for n in image_shape)
+    own = getattr(model, "input_shape", None)
+    if isinstance(own, tuple) and own and not isinstance(own[0], tuple):
+        fits = len(shape) == len(own) - 1 and all(m in (None, n) for m, n in zip(own[1:], shape, strict=True))
+        if not fits:
+            raise ValueError(
+                f"`image` must be of a shape that the model takes, {own[1:]}, without a batch axis: for several, call once for "
+                f"each. Received: image.shape={shape}."
+            )
+    if not all(shape):
+        raise ValueError(f"`image` must not be empty. Received: image.shape={shape}.")
+    return shape
+
+
+def _input_dtype(model: Any) -> str:
+    inputs = getattr(model, "inputs", None)
+    return str(inputs[0].dtype if inputs else keras.config.floatx())
+
+
+def parse_bytes(memory: int | str) -> int:
+    """Bytes, from a number with or without a unit: "1GB", "512MiB", 2**30. Units are powers of 1024."""
+    units = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+    word = str(memory).strip().lower().removesuffix("ib").removesuffix("b")
+    number, unit = (word[:-1], word[-1]) if word[-1:] in units and word else (word, "")
+    try:
+        size = int(float(number) * units[unit])
+    except (ValueError, OverflowError):
+        size = 0
+    if size <= 0 or isinstance(memory, bool):
+        raise ValueError(f"`memory` must be a positive number of bytes, such as '1GB' or 2**30. Received: memory={memory!r}.")
+    return size
+
+
+def _largest(tiling: Tiling, budget: int) -> tuple[tuple[int, ...], int]:
+    """The largest tile, of equal sides where the image is that long, that the memory is enough for."""
+    lengths = [tiling.image_shape[d] for d in tiling.plan.origins[tiling.plan.image]]
+
+    def cut(side: int) -> Tiling:
+        return dataclasses.replace(tiling, tile=tuple(min(n, side) for n in lengths))
+
+    low, high = 1, max(lengths)
+    if _bytes(cut(high)) <= budget:
+        return cut(high).tile, _bytes(cut(high))
+    if (least := _bytes(cut(low))) > budget:
+        raise ValueError(
+            f"`memory` must be at least {least / 1e6:,.0f} MB, which the smallest tile of {tiling.model.name!r} takes. "
+            f"Received: {budget / 1e6:,.0f} MB."
+        )
+    while high - low > max(low // 32, 1):
+        middle = (low + high) // 2
+        low, high = (middle, high) if _bytes(cut(middle)) <= budget else (low, middle)
+    return cut(low).tile, _bytes(cut(low))
+
+
+def _bytes(tiling: Tiling) -> int:
+    """The most that any kind of tile takes."""
+    plan, most = tiling.plan, 0
+    weights = [math.prod(w.shape) for w in tiling.model.weights]
+    itemsize = 2 if "16" in str(getattr(tiling.model, "compute_dtype", "float32")) else 4
+    for number, (step, grid) in enumerate(zip(plan.passes, tiling.grids, strict=True)):
+        known = known_after(plan, plan.passes[:number])
+        middle = grid[_middle(grid)]
+        most = max(most, memory_of(plan, step.target, middle, known, weights, itemsize))
+    return int(HELD * most)
+
+
+def memory_of(plan: Plan, target: int, want: Any, known: Any, weights: Sequence[int], itemsize: int) -> int:
+    """Bytes of one tile: see `atrous.tiled.walks.memory`."""
+    return memory(plan, walk_back(plan, target, want, known), weights, itemsize)
+
+
+def _middle(grid: Grid) -> int:
+    """Index of a tile that is in the middle along every dim."""
+    index = 0
+    for count in grid.counts:
+        index = index * count + (count - 1) // 2
+    return index
+
+
+def _is_regular(plan: Plan, grid: Grid) -> bool:
+    """Whether tiles have few geometries."""
+    unit = periods(plan, grid.target)
+    return all(size % unit[d] == 0 or size == grid.lengths[d] for d, size in grid.sizes.items())
+
+
+def _check_layers(tiling: Tiling) -> None:
+    """Finds layers that can't be computed on parts before anything is computed."""
+    plan = tiling.plan
+    for number, (step, grid) in enumerate(zip(plan.passes, tiling.grids, strict=True)):
+        known = known_after(plan, plan.passes[:number])
+        try:
+            check(plan, step.target, grid[_middle(grid)], known)
+        except CannotCutError as error:
+            raise ValueError(f"`model` must be computed by tiles, and {error}.") from error
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is made of the output.
+
+    Args:
+        finish: Of a tile, where it is computed.
+        shape: Of the whole.
+        dtype: Of the whole.
+        dims: Of the output that are left.
+    """
+
+    finish: Callable[[Tensor], Tensor]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    dims: Sequence[int]
+
+
+def result_of(shape: tuple[int, ...], cut: Sequence[int], dtype: Any, activation: str | None) -> Result:
+    """What is made of the output.
+
+    Args:
+        shape: Of the output.
+        cut: Its dims of space.
+        dtype: As for `predict`.
+        activation: As for `predict`.
+    """
+    kind = None if dtype is None else np.dtype(dtype)
+    if activation is None:
+        if kind is not None and kind.kind != "f":
+            raise ValueError(
+                f"`dtype` must be a type of floats, or `activation` 'argmax'. Received: dtype={kind.name!r}, activation=None."
+            )
+        floats = kind or np.dtype("float32")
+        return Result(lambda x: ops.cast(x, floats.name), shape, floats, range(len(shape)))
+    if activation != "argmax":
+        raise ValueError(f"`activation` must be None or 'argmax'. Received: activation={activation!r}.")
+    channels = [d for d in range(len(shape)) if d not in cut]
+    if len(channels) != 1 or shape[channels[0]] < 2:
+        raise ValueError(f"`activation='argmax'` needs an output of two or more classes. Received: an output of shape {shape}.")
+    classes = shape[channels[0]]
+    kind = kind or np.dtype("uint8" if classes <= 2**8 else "uint16" if classes <= 2**16 else "int32")
+    if kind.kind not in "iu" or classes - 1 > np.iinfo(kind).max:
+        raise ValueError(f"`dtype` must be a type of integers that holds {classes} classes. Received: dtype={kind.name!r}.")
+    return Result(lambda x: ops.argmax(x, axis=channels[0] + 1), tuple(shape[d] for d in cut), kind, list(cut))
