@@ -58,7 +58,8 @@ typedef enum atrous_status {
   ATROUS_BAD_POINTER,   /* a buffer that has elements is NULL, or the workspace is */
   ATROUS_OVERLAP,       /* result, workspace and operands share memory; only operands may, with each other */
   ATROUS_BAD_DIRECTION, /* the direction is none of `atrous_direction` */
-  ATROUS_BAD_PLAN       /* `atrous_run` got a plan that `atrous_plan_make` didn't make */
+  ATROUS_BAD_PLAN,      /* `atrous_run` got a plan that `atrous_plan_make` didn't make */
+  ATROUS_BAD_PROGRAM    /* of stream.h: `atrous_stream_fault` says what is wrong with it */
 } atrous_status;
 
 /* One sentence, static. */

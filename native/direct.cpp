@@ -10,7 +10,7 @@
 #include "arena.h"
 #include "isa.h"
 #include "map.h"
-#include "stream.h"
+#include "uncached.h"
 #include "threads.h"
 
 namespace atrous {

@@ -47,3 +47,4 @@ void test_values();
 void test_large();
 void test_contract();
 void test_threads();
+void test_streams();

@@ -14,7 +14,8 @@ int main(int count, char **arguments) {
   const struct {
     const char *name;
     void (*test)();
-  } tests[] = {{"values", test_values}, {"large", test_large}, {"contract", test_contract}, {"threads", test_threads}};
+  } tests[] = {{"values", test_values}, {"large", test_large}, {"contract", test_contract}, {"threads", test_threads},
+               {"streams", test_streams}};
   for (const auto &t : tests) {
     if (count > 1 && std::strcmp(arguments[1], t.name)) continue;
     const int before = failures;
