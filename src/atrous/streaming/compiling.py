@@ -35,7 +35,8 @@ class FunctionalEngine:
 
     def __init__(self, step: Step, batch_size: int) -> None:
         self.step_function, self.batch_size = step, batch_size
-        self._run = {"tensorflow": _Traced, "jax": _jax, "torch": _torch}.get(keras.backend.backend(), lambda step: step)(step)
+        compiler = COMPILERS.get(keras.backend.backend())
+        self._run: Function = compiler(step) if compiler else step
         self._state: State | None = None
 
     def reset(self, inputs: Sequence[np.ndarray | None]) -> None:
@@ -75,7 +76,7 @@ class _Traced:
     """TensorFlow: a graph for each block size that came twice."""
 
     def __init__(self, step: Step) -> None:
-        self.step: Any = step
+        self.step = step
         self.seen: set[Any] = set()
         self.traces: OrderedDict[Any, Function] = OrderedDict()
 
@@ -106,7 +107,7 @@ def _jax(step: Step) -> Function:
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             return step(inputs, state)
 
-    compiled = jax.jit(run)
+    compiled: Any = jax.jit(run)
     return lambda inputs, state: compiled([v.value for v in variables], inputs, state)
 
 
@@ -125,3 +126,7 @@ def _no_gradients() -> contextlib.AbstractContextManager[None]:
 
     context: contextlib.AbstractContextManager[None] = torch.no_grad()
     return context
+
+
+COMPILERS: dict[str, Callable[[Step], Function]] = {"tensorflow": _Traced, "jax": _jax, "torch": _torch}
+"""By backend; on another one the step runs as it is."""

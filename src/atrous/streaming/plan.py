@@ -34,6 +34,7 @@ class CannotStreamError(ValueError):
 
     def __init__(self, use: Use, reason: str) -> None:
         super().__init__(f"`model` can't be streamed: layer {use.name!r} ({type(use.layer).__name__}): {reason}.")
+        self.reason = reason
 
 
 @dataclass(frozen=True)

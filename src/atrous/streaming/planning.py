@@ -18,7 +18,13 @@ from atrous.field.reads import Reads, Shape
 from atrous.field.registry import rule_of
 from atrous.field.rules.operations import OPERATIONS
 from atrous.streaming.parts import CannotCutError, Span, is_operation, needs, read_span, ties
-from atrous.streaming.plan import LENGTH, RESERVED, CannotStreamError, Flow, History, Plan, Stage, Taken
+from atrous.streaming.plan import RESERVED, CannotStreamError, Flow, History, Plan, Stage, Taken
+
+DIVISIBLE = 16 * math.lcm(*range(1, 14))
+"""Divides the length that is taken for an open one: by all the strides that there may be."""
+MOST_RATES = 64
+"""Tried for a second input."""
+RATES_DIFFER = "its inputs come at rates that differ"
 
 
 def plan_of(model: Any, lookahead: int = 0, input_shape: Any = None) -> Plan:
@@ -33,17 +39,11 @@ def plan_of(model: Any, lookahead: int = 0, input_shape: Any = None) -> Plan:
         ValueError: It can't be, or not without a delay; the message names the layer.
     """
     graph, opened = _graph(model, input_shape)
-    plan = Plan(graph)
-    for key, dim in zip(graph.inputs.values(), _time_dims(model, graph, opened), strict=True):
-        if dim is not None:
-            plan.flows[key] = Flow(dim)
+    plan = Plan(graph, _first_flows(graph, _time_dims(model, graph, opened)))
     if not plan.flows:
         raise ValueError(
-            f"`model` must have an input with time, such as keras.Input((None, channels)). Received: inputs {graph.inputs}."
+            f"`model` must have an input with time, such as keras.Input((None, channels)). Received: inputs of shapes {opened}."
         )
-    reference, *_ = (graph.shapes[key][flow.dim] for key, flow in plan.flows.items())
-    for key, flow in plan.flows.items():
-        plan.flows[key] = replace(flow, ratio=Fraction(graph.shapes[key][flow.dim], reference))
     plan.block = _least_block(graph, dict(plan.flows))
     _Planning(plan).run()
     _check_lookahead(plan, lookahead)
@@ -53,40 +53,51 @@ def plan_of(model: Any, lookahead: int = 0, input_shape: Any = None) -> Plan:
 # ---- the model's inputs ------------------------------------------------------------------------------------------------------
 
 
-def _graph(model: Any, input_shape: Any) -> tuple[Graph, list[tuple[int | None, ...]]]:
+def _graph(model: Any, input_shape: Any) -> tuple[Graph, list[Shape | tuple[int | None, ...]]]:
     """The graph, and the inputs' shapes with what is open in them; the lengths of several inputs are made to fit."""
-    own = [tuple(x.shape[1:]) for x in getattr(model, "inputs", None) or []]
+    own: list[Any] = [tuple(x.shape[1:]) for x in getattr(model, "inputs", None) or []]
     if input_shape is not None:
         several = isinstance(input_shape[0], (list, tuple))
         own = [tuple(shape) for shape in input_shape] if several else [tuple(input_shape)]
-        return graph_of(model, input_shape), own
-    try:
-        return graph_of(model), own
-    except ValueError as error:
-        places = [i for i, shape in enumerate(own) if None in shape]
-        if len(places) < 2:
-            raise
-        for ratios in itertools.product(_ratios(model), repeat=len(places) - 1):
-            lengths = dict(zip(places, (Fraction(1), *ratios), strict=True))
-            top = math.lcm(*(f.denominator for f in ratios)) * LENGTH
-            shapes = [tuple(int(top * lengths[i]) if n is None else n for n in own[i]) for i in range(len(own))]
-            try:
-                return graph_of(model, shapes), own
-            except ValueError:
-                continue
-        raise error
+    if not own or not isinstance(model, keras.Layer):
+        return graph_of(model, input_shape), own  # which says what is missing
+    opened = [i for i, shape in enumerate(own) if None in shape]
+    factors = _factors(model)
+    least = math.lcm(DIVISIBLE, abs(math.prod(factors).numerator), math.prod(factors).denominator)
+    first: ValueError | None = None
+    for ratios in itertools.product(_products(factors), repeat=max(len(opened) - 1, 0)):
+        lengths = dict(zip(opened, (Fraction(1), *ratios), strict=False))
+        shapes = [tuple(int(least * lengths[i]) if n is None else n for n in shape) for i, shape in enumerate(own)]
+        try:
+            graph = graph_of(model, shapes)
+            _least_block(graph, _first_flows(graph, _time_dims(model, graph, own)))
+        except ValueError as error:
+            if len(opened) < 2 or (isinstance(error, CannotStreamError) and error.reason != RATES_DIFFER):
+                raise
+            first = first or error
+        else:
+            return graph, own
+    assert first is not None
+    raise first
 
 
-def _ratios(model: Any) -> list[Fraction]:
-    """What one input's rate may be of another's: products of the strides and factors of layers."""
-    found = [Fraction(1)]
+def _factors(model: Any) -> list[Fraction]:
+    """By how much layers make a signal's rate less."""
+    found = []
     for layer in model._flatten_layers():
         steps = getattr(layer, "strides", None) or getattr(layer, "size", None) or 1
         step = steps if isinstance(steps, int) else steps[0]
         up = isinstance(layer, layers.UpSampling1D) or "Transpose" in type(layer).__name__
-        factor = Fraction(1, step) if up else Fraction(step)
-        found += [ratio * factor for ratio in found] if step > 1 and len(found) < 512 else []
-    return sorted(set(found), key=lambda ratio: (ratio != 1, ratio))
+        found += [Fraction(1, step) if up else Fraction(step)] if step > 1 else []
+    return found
+
+
+def _products(factors: Sequence[Fraction]) -> list[Fraction]:
+    """What one input's rate may be of another's: the same, or a product of factors."""
+    found = {Fraction(1)}
+    for factor in factors:
+        found |= {ratio * factor for ratio in found} if len(found) < MOST_RATES else set()
+    return sorted(found, key=lambda ratio: (ratio != 1, ratio))
 
 
 def _time_dims(model: Any, graph: Graph, shapes: Sequence[tuple[int | None, ...]]) -> list[int | None]:
@@ -111,6 +122,14 @@ def _time_dims(model: Any, graph: Graph, shapes: Sequence[tuple[int | None, ...]
     return found
 
 
+def _first_flows(graph: Graph, dims: Sequence[int | None]) -> dict[int, Flow]:
+    """How the inputs come, that have time: at what they are long of the first."""
+    flows = {key: Flow(dim) for key, dim in zip(graph.inputs.values(), dims, strict=True) if dim is not None}
+    lengths = {key: graph.shapes[key][flow.dim] for key, flow in flows.items()}
+    first = next(iter(lengths.values()), 1)
+    return {key: replace(flow, ratio=Fraction(lengths[key], first)) for key, flow in flows.items()}
+
+
 # ---- from layer to layer -----------------------------------------------------------------------------------------------------
 
 
@@ -128,7 +147,9 @@ def _least_block(graph: Graph, flows: dict[int, Flow]) -> int:
                 if not step.advance:
                     raise CannotStreamError(use, "what it reads depends on how long the signal is")
                 block = math.lcm(block, (flows[key].ratio / step.advance).denominator)
-                flows[made] = Flow(dim, flows[key].ratio * step.period / step.advance)
+                flow = Flow(dim, flows[key].ratio * step.period / step.advance)
+                if flows.setdefault(made, flow) != flow:
+                    raise CannotStreamError(use, RATES_DIFFER)
     return block
 
 
@@ -252,7 +273,7 @@ class _Planning:
                 growth = int(grown.pop())
                 found.append(Flow(dim, ratio, max(_delay(flow.delay, step), -growth), growth))
             if len({(flow.dim, flow.ratio) for flow in found}) != 1:
-                raise CannotStreamError(use, "its inputs come at rates that differ")
+                raise CannotStreamError(use, RATES_DIFFER)
             self.plan.flows[made] = max(found, key=lambda flow: flow.delay)
         if len({(self.plan.flows[made].delay, self.plan.flows[made].dim) for made in use.outputs}) != 1:
             raise CannotStreamError(use, "its outputs come at different times")
