@@ -69,7 +69,7 @@ def _graph(model: Any, input_shape: Any) -> tuple[Graph, list[Shape | tuple[int 
         lengths = dict(zip(opened, (Fraction(1), *ratios), strict=False))
         shapes = [tuple(int(least * lengths[i]) if n is None else n for n in shape) for i, shape in enumerate(own)]
         try:
-            graph = graph_of(model, shapes)
+            graph = graph_of(model, shapes if len(shapes) > 1 else shapes[0])
             _least_block(graph, _first_flows(graph, _time_dims(model, graph, own)))
         except ValueError as error:
             if len(opened) < 2 or (isinstance(error, CannotStreamError) and error.reason != RATES_DIFFER):
