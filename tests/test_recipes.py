@@ -1,10 +1,10 @@
-import dataclasses
-
 import pytest
 
 import cifar
 from atrous import data
-from atrous.recipes import RECIPES, Options, Recipe, find
+from atrous.recipes import RECIPES, TASKS, Options, find
+
+CLASSIFYING = [recipe for recipe in RECIPES if recipe.task == "image-classification"]
 
 
 def test_known_data_have_their_own_recipe_wherever_they_come_from(tmp_path):
@@ -28,11 +28,17 @@ def test_cifar10_is_trained_as_published_tutorials_do():
     assert recipe.augment == ()
 
 
-def test_every_option_is_a_field():
-    assert set(Options.__annotations__) < {field.name for field in dataclasses.fields(Recipe)}
+def test_the_types_of_options_are_of_all_that_recipes_have():
+    assert set(Options.__annotations__) == {name for recipe in TASKS.values() for name in recipe.options()}
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_recipe_for_any_data_and_a_name_for_what_it_trains_on(task):
+    assert find(task, "").task == task
+    assert TASKS[task].examples in ("images", "series", "clips", "sequences")
+
+
+@pytest.mark.parametrize("recipe", CLASSIFYING, ids=lambda recipe: recipe.name)
 def test_options_replace_choices_and_none_keeps_them(recipe):
     assert recipe.replace({"epochs": None, "augment": None, "seed": None}) == recipe
     changed = recipe.replace({"rates": 4, "augment": True, "image_size": 32, "learning_rate": 1})
@@ -51,7 +57,7 @@ def test_options_replace_choices_and_none_keeps_them(recipe):
         ({"batch_size": 1.5}, "`batch_size` must be a positive integer"),
         ({"learning_rate": 0}, "`learning_rate` must be a positive number. Received: learning_rate=0"),
         ({"learning_rate": float("inf")}, "`learning_rate` must be a positive number"),
-        ({"decay": "slow"}, "`decay` must be one of none, linear, cosine. Received: decay='slow'"),
+        ({"decay": "slow"}, "`decay` must be one of none, linear, cosine, poly. Received: decay='slow'"),
         ({"rates": ()}, "`rates` must have at least one rate"),
         ({"rates": (2, 0)}, "`rates` must be a positive integer. Received: rates=0"),
         ({"rates": "2"}, "`rates` must be a positive integer. Received: rates='2'"),

@@ -19,7 +19,7 @@ from atrous.models import DilatedClassifier
 from atrous.report import embed
 from atrous.report.facts import class_rows, duration
 from atrous.report.network import View, view
-from atrous.report.notes import notes
+from atrous.report.notes import class_notes, curve_notes, field_notes
 from atrous.report.samples import choose
 from atrous.run import Config, Run
 
@@ -43,11 +43,10 @@ def make_run(folder, *, class_names=("cat", "dog & <i>friends</i>"), shape=(20, 
         model = DilatedClassifier(shape, len(names), class_names=names, **arguments)
     recipe = recipes.find("image-classification", "photos")
     config = Config(
-        **{name: getattr(recipe, name) for name in recipe.__dataclass_fields__} | {"epochs": epochs},
+        recipe=recipe.replace({"epochs": epochs}),
         data=str(data),
         dataset="photos",
-        class_names=names,
-        image_shape=shape,
+        facts={"class_names": names, "image_shape": shape},
         examples={"train": len(names), "validation": len(names), "test": 3 * len(names)},
         backend=keras.backend.backend(),
         versions={"keras": keras.__version__},
@@ -233,7 +232,7 @@ def test_samples_are_of_all_classes_and_mistakes_come_most_confident_first():
 
 def told(metrics, best, *, size=(28, 28), field=((0, 9), (0, 9)), taps=9, confusion=((1, 0), (0, 1))):
     seen = View("conv", (3, 3), (2, 2), np.ones((5, 5, 4)), (2, 2), field, [field] * taps)
-    return notes(metrics, best, np.array(confusion), ("a", "b"), seen, size)
+    return [*curve_notes(metrics, best), *class_notes(np.array(confusion), ("a", "b")), *field_notes(seen, size)]
 
 
 def test_notes_tell_of_trouble_and_of_nothing_else():

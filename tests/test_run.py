@@ -10,11 +10,10 @@ from atrous.run import Config, Run, replacing
 def config(**options) -> Config:
     recipe = RECIPES[0].replace(options)
     return Config(
-        **vars(recipe),
+        recipe=recipe,
         data="fashion-mnist",
         dataset="fashion-mnist",
-        class_names=("a", "b"),
-        image_shape=(28, 28, 1),
+        facts={"class_names": ("a", "b"), "image_shape": (28, 28, 1)},
         examples={"train": 100, "validation": 10, "test": 20},
         backend="tensorflow",
         versions={"python": "3.11"},
@@ -54,7 +53,7 @@ def test_command_names_what_differs_from_the_recipe():
     assert config().command == "atrous train image-classification --data fashion-mnist"
     options = {"rates": (1, 2), "augment": (), "mixed_precision": True, "image_size": (20, 30), "decay": "linear"}
     assert shlex.split(config(**options).command)[5:] == [
-        *("--decay", "linear", "--rates", "1,2", "--no-augment", "--mixed-precision", "--image-size", "20,30"),
+        *("--decay", "linear", "--mixed-precision", "--rates", "1,2", "--no-augment", "--image-size", "20,30"),
     ]
 
 

@@ -8,11 +8,11 @@ import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from atrous.data import Batches
 from atrous.progress import Progress
 from atrous.run import Row, Run, replacing
 
@@ -23,11 +23,11 @@ class Reseed(keras.callbacks.Callback):
     """Makes everything random in an epoch a function of (seed, epoch): order, dropout, augmentation.
 
     Args:
-        batches: The training batches.
+        batches: The training batches, whose `epoch` is set.
         seed: The run's seed.
     """
 
-    def __init__(self, batches: Batches, seed: int) -> None:
+    def __init__(self, batches: Any, seed: int) -> None:
         super().__init__()
         self.batches = batches
         self.seed = seed
@@ -61,21 +61,29 @@ class Record(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Notes the time and the learning rate that the epoch begins with."""
+        self._epoch = epoch + 1
         self._began = time.perf_counter()
         self._learning_rate = float(keras.ops.convert_to_tensor(self.model.optimizer.learning_rate))
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Writes the epoch's row and checkpoints, and stops training if it is over.
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Looks whether the loss, its mean over the epoch so far, is still a number.
 
         Raises:
-            FloatingPointError: The loss is no longer a number; nothing of this epoch is written.
+            FloatingPointError: It isn't; nothing of this epoch is written.
         """
-        row = self._row(epoch, logs or {})
-        if not math.isfinite(row["loss"]):
+        loss = float((logs or {})["loss"])
+        if not math.isfinite(loss):
+            recipe = self.run.config.recipe
+            halves = ", or without `mixed_precision`" if recipe.mixed_precision else ""
             raise FloatingPointError(
-                f"The loss became {row['loss']} in epoch {epoch + 1}. Train again with a smaller `learning_rate` than "
-                f"{self.run.config.learning_rate:g}."
+                f"The loss became {loss} in epoch {self._epoch}, step {batch + 1}. Most likely steps are too large: train "
+                f"again with a smaller `learning_rate` than {recipe.learning_rate:g}{halves}; else look at that step's data "
+                "for values that are no numbers. Epochs before are kept."
             )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Writes the epoch's row and checkpoints, and stops training if it is over."""
+        row = self._row(epoch, logs or {})
         self.rows.append(row)
         self.run.write_metrics(self.rows)
         if self.run.best(self.rows) is row:
@@ -85,7 +93,7 @@ class Record(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _row(self, epoch: int, logs: dict[str, float]) -> Row:
-        metric = self.run.config.metric
+        metric = self.run.config.recipe.metric
         figures = {name: float(logs[name]) for name in ("loss", metric, "val_loss", f"val_{metric}")}
         seconds = round(time.perf_counter() - self._began, 2)
         return {"epoch": epoch + 1, **figures, "learning_rate": self._learning_rate, "seconds": seconds}
@@ -111,7 +119,9 @@ class Show(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Shows a step, with the means over the epoch so far."""
         logs = logs or {}
-        self.progress.step(self._epoch, batch + 1, {name: logs[name] for name in ("loss", self.record.run.config.metric)})
+        self.progress.step(
+            self._epoch, batch + 1, {name: logs[name] for name in ("loss", self.record.run.config.recipe.metric)}
+        )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Shows the epoch's row."""

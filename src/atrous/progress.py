@@ -23,7 +23,7 @@ class Progress:
     def begin(self, run: Run, rows: Sequence[Row]) -> None:
         """Training begins, or goes on after the epochs of `rows`."""
         self.run = run
-        self._print({"run": run.path, "epochs": run.config.epochs, "done": len(rows)})
+        self._print({"run": run.path, "epochs": run.config.recipe.epochs, "done": len(rows)})
 
     def step(self, epoch: int, step: int, means: Mapping[str, float]) -> None:
         """A step is done; `means` are over the epoch so far."""
@@ -45,7 +45,7 @@ class Progress:
     def finished(self, run: Run) -> None:
         """The run is complete."""
         test = run.test or {}
-        figures = {f"test_{name}": test[name] for name in ("loss", "accuracy") if name in test}
+        figures = {f"test_{name}": test[name] for name in ("loss", run.config.recipe.metric) if name in test}
         self._print({**figures, "report": run.report_file})
 
     def _print(self, fields: Mapping[str, Any]) -> None:
@@ -66,18 +66,17 @@ class Terminal(Progress):
     def begin(self, run: Run, rows: Sequence[Row]) -> None:
         """Shows what is trained, the epochs done before, and the bar."""
         self.run = run
-        config = run.config
-        size = "×".join(map(str, config.image_shape))
+        config, recipe = run.config, run.config.recipe
         self.console.print(
-            f"[bold]{config.dataset}[/bold]: {config.examples['train']:,} images of {size}, {len(config.class_names)} classes"
-            f" · rates {', '.join(map(str, config.rates))} · run folder [bold]{run.path}[/bold]",
+            f"[bold]{config.dataset}[/bold]: {config.examples['train']:,} {recipe.examples} {recipe.summary(config.facts)}"
+            f" · run folder [bold]{run.path}[/bold]",
             highlight=False,
         )
-        if len(rows) < config.epochs:
-            self._header(config.metric)
+        if len(rows) < recipe.epochs:
+            self._header(recipe.metric)
             for row in rows:
                 self.epoch(row, row is run.best(rows))
-            self._start_bar(config.epochs, config.steps, len(rows), config.metric)
+            self._start_bar(recipe.epochs, config.steps, len(rows), recipe.metric)
 
     def step(self, epoch: int, step: int, means: Mapping[str, float]) -> None:
         """Moves the bar."""
@@ -111,10 +110,10 @@ class Terminal(Progress):
 
     def finished(self, run: Run) -> None:
         """Prints the result and where the report is."""
-        test = run.test or {}
+        test, recipe = run.test or {}, run.config.recipe
         self.console.print(
-            f"\nTest accuracy [bold green]{test['accuracy']:.4f}[/bold green] on {test['examples']:,} images "
-            f"(loss {test['loss']:.4f})\nReport: [bold]{run.report_file}[/bold]",
+            f"\nTest {recipe.metric} [bold green]{test[recipe.metric]:.4f}[/bold green] on {test['examples']:,} "
+            f"{recipe.examples} (loss {test['loss']:.4f})\nReport: [bold]{run.report_file}[/bold]",
             highlight=False,
             soft_wrap=True,
         )

@@ -13,58 +13,90 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from atrous.recipes import Options, Recipe, find
+from atrous.recipes import TASKS, Recipe, find
+from atrous.recipes.recipe import parse_choice
 
 if TYPE_CHECKING:
     import keras
 
-    from atrous.data import Dataset
-
 Row = dict[str, float]
-"""One epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate, seconds."""
+"""One epoch: epoch (from 1), loss, its metric, val_loss, val_<metric>, learning_rate, seconds."""
 
 _TEMPORARY = ".writing-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Recipe):
+class Config:
     """A recipe with the user's options applied, and what else it takes to repeat or resume the run.
 
+    Choices of the recipe and facts of the data are its attributes, too: `config.epochs`, `config.class_names`.
+
     Args:
+        recipe: Every choice.
         data: What was asked for: a built-in name, or the absolute path of a folder.
         dataset: Name of the data set found there.
-        class_names: Label → name.
-        image_shape: Height, width, channels.
+        facts: What the task keeps of the data, by name (`Recipe.facts`): of images with classes, `class_names` (label → name)
+            and `image_shape` (height, width, channels).
         examples: Number of examples of each part: train, validation, test.
         backend: Keras's backend.
         versions: Versions of Python and of the packages that matter.
         started: When the run began, ISO 8601 with time zone.
     """
 
+    recipe: Recipe
     data: str
     dataset: str
-    class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    facts: dict[str, Any]
     examples: dict[str, int]
     backend: str
     versions: dict[str, str]
     started: str
 
+    def __getattr__(self, name: str) -> Any:
+        own = vars(self)
+        if "recipe" in own and name in vars(own["recipe"]):
+            return getattr(own["recipe"], name)
+        if name in own.get("facts", ()):
+            return own["facts"][name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     @property
     def steps(self) -> int:
         """Batches an epoch."""
-        return -(-self.examples["train"] // self.batch_size)
+        return -(-self.examples["train"] // self.recipe.batch_size)
 
     @property
     def command(self) -> str:
         """The command that repeats the run: task, data, and the options that differ from the recipe's."""
-        recipe = find(self.task, self.kind)
-        changed = {name: getattr(self, name) for name in Options.__annotations__}
-        changed = {name: value for name, value in changed.items() if value != getattr(recipe, name)}
-        words = ["atrous", "train", self.task, "--data", self.data]
-        return shlex.join([*words, *(word for name, value in changed.items() for word in _option(name, value))])
+        recipe = find(self.recipe.task, self.recipe.kind)
+        words = ["atrous", "train", recipe.task, "--data", self.data]
+        for name, field in recipe.options().items():
+            value = getattr(self.recipe, name)
+            if value != getattr(recipe, name):
+                words += _option(field.metadata["flag"] or "--" + name.replace("_", "-"), value)
+        return shlex.join(words)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, in one level."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        recipe, facts = dataclasses.asdict(own.pop("recipe")), own.pop("facts")
+        return {**recipe, **own, **facts}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The config of which `to_json` gave the values; lists become tuples.
+
+        Raises:
+            ValueError: There is no such task, or a choice breaks its rule.
+            TypeError: A value is missing, or there is one too many.
+        """
+        values = {name: _tuples(value) for name, value in values.items()}
+        kind: type[Recipe] = TASKS[parse_choice("task", values.get("task"), tuple(TASKS))]
+        recipe = {field.name: values.pop(field.name) for field in dataclasses.fields(kind) if field.name in values}
+        facts = {name: values.pop(name) for name in kind.facts if name in values}
+        return cls(recipe=kind(**recipe), facts=facts, **values)
 
 
 class Run:
@@ -97,7 +129,7 @@ class Run:
                 f"`output` must be a new or empty folder: runs are never overwritten. Received: output={str(folder)!r}. "
                 f"To continue a run that is there, use --resume {shlex.quote(str(folder))}."
             )
-        _write(folder / "config.json", _to_json(dataclasses.asdict(config)))
+        _write(folder / "config.json", _to_json(config.to_json()))
         return cls(folder)
 
     def __repr__(self) -> str:
@@ -107,9 +139,8 @@ class Run:
     def config(self) -> Config:
         """What was asked: enough to repeat or resume the run."""
         values: dict[str, Any] = json.loads(self._config_file.read_text(encoding="utf-8"))
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         try:
-            return Config(**values)
+            return Config.from_json(values)
         except TypeError as error:
             raise ValueError(
                 f"{str(self._config_file)!r} must have been written by this version of atrous. Received: {error}."
@@ -119,8 +150,8 @@ class Run:
         """Sets a new number of epochs; what was made at the end of the old ones is taken away."""
         for file in (self.report_file, self._test_file, self.model_file):  # the mark of a finished run first
             file.unlink(missing_ok=True)
-        self.__dict__["config"] = self.config.replace({"epochs": epochs})
-        _write(self._config_file, _to_json(dataclasses.asdict(self.config)))
+        self.__dict__["config"] = dataclasses.replace(self.config, recipe=self.config.recipe.replace({"epochs": epochs}))
+        _write(self._config_file, _to_json(self.config.to_json()))
 
     @property
     def metrics(self) -> list[Row]:
@@ -143,18 +174,20 @@ class Run:
 
     def best(self, rows: Sequence[Row]) -> Row | None:
         """The row with the best value of the recipe's metric on the validation images; the first of equals."""
-        return max(rows, key=lambda row: row[f"val_{self.config.metric}"], default=None)
+        recipe = self.config.recipe
+        choose = min if recipe.lower_is_better else max
+        return choose(rows, key=lambda row: row[f"val_{recipe.metric}"], default=None)
 
     def is_over(self, rows: Sequence[Row]) -> bool:
         """Whether training ends after the epochs of `rows`: all are done, or early stopping says so."""
-        patience, best = self.config.early_stopping, self.best(rows)
+        patience, best = self.config.recipe.early_stopping, self.best(rows)
         if patience and best and len(rows) - best["epoch"] >= patience:
             return True
-        return len(rows) >= self.config.epochs
+        return len(rows) >= self.config.recipe.epochs
 
     @property
     def test(self) -> dict[str, Any] | None:
-        """What `test.json` holds: examples, loss, accuracy, confusion; `None` before the run is finished."""
+        """What `test.json` holds: examples, loss, the metric and what else the task says; `None` before the run is finished."""
         return json.loads(self._test_file.read_text(encoding="utf-8")) if self._test_file.exists() else None
 
     def write_test(self, result: Mapping[str, Any]) -> None:
@@ -184,11 +217,11 @@ class Run:
             )
         return keras.models.load_model(file)
 
-    def load_data(self) -> Dataset:
+    def load_data(self) -> Any:
         """Loads the data set that the run was trained on."""
-        from atrous import data
+        from atrous import tasks
 
-        return data.load(self.config.data, seed=self.config.seed, image_size=self.config.image_shape[:2])
+        return tasks.find(self.config.recipe.task).load(self.config.data, self.config.recipe, self.config)
 
     @property
     def model_file(self) -> Path:
@@ -249,10 +282,14 @@ class Run:
 
 @contextlib.contextmanager
 def replacing(file: Path) -> Iterator[Path]:
-    """Gives a path to write to; when that has worked, it becomes `file`, so that a kill leaves the old file whole."""
+    """Gives a path to write to; when that has worked, it becomes `file`, so that a kill or error leaves the old file whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(_TEMPORARY + file.name)
-    yield temporary
+    try:
+        yield temporary
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     os.replace(temporary, file)
 
 
@@ -266,10 +303,13 @@ def _to_json(value: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _option(name: str, value: Any) -> list[str]:
-    flag = "--" + name.replace("_", "-")
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _option(flag: str, value: Any) -> list[str]:
     if value is True:
         return [flag]
     if value is False or value == ():
-        return ["--no-" + name.replace("_", "-")]
+        return ["--no-" + flag.removeprefix("--")]
     return [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]

@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli import design, explore, inspect, messages, models
+from atrous.cli import design, explore, inspect, messages, models, train
 from atrous.cli.words import integers
-from atrous.recipes import AUGMENTATIONS, DECAYS, HEADS, RECIPES, TASKS
+from atrous.recipes import RECIPES
+from atrous.run import Run
 
 app = typer.Typer(
     name="atrous",
@@ -38,79 +39,7 @@ def options(
     messages.debug = debug
 
 
-@app.command()
-def train(
-    task: Annotated[str | None, typer.Argument(help=f"{', '.join(TASKS)} (the default).")] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FOLDER",
-            help="fashion-mnist, fashion-mnist-full, cifar10, or a folder with one sub-folder of images a class. "
-            "Default: fashion-mnist.",
-        ),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam in the first step.")] = None,
-    decay: Annotated[str | None, typer.Option(help=f"How the learning rate falls to zero: {', '.join(DECAYS)}.")] = None,
-    rates: Annotated[
-        str | None, typer.Option(metavar="N,N,…", help="Dilation rates: one dilated layer a rate, such as 2 or 2,4,8.")
-    ] = None,
-    depth: Annotated[int | None, typer.Option(help="Convolution-and-pooling stages in front of them.")] = None,
-    reduction: Annotated[int | None, typer.Option(help="Filters of the 1×1 layer behind them; 0 leaves it out.")] = None,
-    head: Annotated[str | None, typer.Option(help=f"What ends the convolutions: {', '.join(HEADS)}.")] = None,
-    dropout: Annotated[float | None, typer.Option(help="Share of units dropped in training.")] = None,
-    augment: Annotated[
-        str | None, typer.Option(metavar="NAME,…", help=f"Random changes of training images: {', '.join(AUGMENTATIONS)}.")
-    ] = None,
-    no_augment: Annotated[bool, typer.Option("--no-augment", help="No random changes.")] = False,
-    mixed_precision: Annotated[
-        bool, typer.Option("--mixed-precision", help="Compute in bfloat16 (CPU) or float16 (GPU).")
-    ] = False,
-    early_stopping: Annotated[
-        int | None, typer.Option(metavar="EPOCHS", help="Stop after so many epochs without a better accuracy.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same machine, same figures.")] = None,
-    image_size: Annotated[
-        str | None, typer.Option(metavar="N|H,W", help="Resize images to this height and width in pixels.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run folder to make. Default: runs/<data>.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with this run; with --epochs, for longer than planned.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="One line an epoch, as when not on a terminal.")] = False,
-) -> None:
-    """Train a network, test it and write a report.
-
-    What is not given is chosen by the recipe for the task and the data: see `atrous recipes`.
-    """
-    workflow = messages.load_workflow(quiet)
-    progress = workflow.shown.choose(quiet or None)
-    try:
-        workflow.train(
-            task,
-            data,
-            output=output,
-            resume=resume,
-            progress=progress,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            decay=decay,
-            rates=integers("rates", rates),
-            depth=depth,
-            reduction=reduction,
-            head=head,
-            dropout=dropout,
-            augment=() if no_augment else augment and tuple(augment.split(",")),
-            mixed_precision=mixed_precision or None,
-            early_stopping=early_stopping,
-            seed=seed,
-            image_size=integers("image_size", image_size),
-        )
-    except KeyboardInterrupt:
-        messages.interrupted(progress.run)
-        raise typer.Exit(130) from None
+train.register(app)
 
 
 @app.command()
@@ -119,12 +48,13 @@ def evaluate(
     data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Test a run's model: loss, accuracy, and each class."""
-    result = messages.load_workflow(as_json).evaluate(run, data)
+    """Test a run's model: loss, the task's metric, and each class."""
+    workflow = messages.load_workflow(as_json)
+    result = workflow.evaluate(run, data)
     if as_json:
         print(json.dumps(result))
     else:
-        messages.evaluation(result)
+        messages.evaluation(result, Run(run).config.recipe)
 
 
 @app.command()

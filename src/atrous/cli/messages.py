@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from atrous.recipes import Recipe
     from atrous.run import Run
     from atrous.surgery import Explanation
-    from atrous.workflow import Prediction
+    from atrous.tasks.task import Prediction
 
 debug = False
 """Whether errors keep their traceback, and libraries may talk."""
@@ -33,6 +33,7 @@ def load_workflow(quiet: bool) -> ModuleType:
     console = Console()
     waiting = contextlib.nullcontext() if quiet or not console.is_terminal else console.status("Starting Keras …")
     with waiting, contextlib.nullcontext() if debug else _silent_start():
+        import atrous.models  # its classes, and those of blocks and layers, must be known to Keras
         import atrous.workflow
 
         return atrous.workflow
@@ -73,39 +74,42 @@ def is_mistake(error: Exception) -> bool:
     return ours and isinstance(error, (ValueError, ArithmeticError, ImportError))
 
 
-def evaluation(result: Mapping[str, Any]) -> None:
-    """Prints accuracy and loss, and a row a class."""
+def evaluation(result: Mapping[str, Any], recipe: Recipe) -> None:
+    """Prints metric and loss, and a row a class."""
     from rich.console import Console
 
-    table = _table("class", "examples>", "recall>", "precision>")
-    for name, row in result["classes"].items():
-        table.add_row(name, f"{row['examples']:,}", _share(row["recall"]), _share(row["precision"]))
     console = Console()
-    console.print(table)
+    rows = result.get("classes", {})
+    if rows:
+        columns = list(next(iter(rows.values())))
+        table = _table("class", *(f"{name.replace('_', ' ')}>" for name in columns))
+        for name, row in rows.items():
+            table.add_row(name, *(_figure(row[column]) for column in columns))
+        console.print(table)
+    metric = recipe.metric.replace("_", " ").capitalize().replace("iou", "IoU")
     console.print(
-        f"Accuracy [bold green]{result['accuracy']:.4f}[/bold green] on {result['examples']:,} images "
+        f"{metric} [bold green]{result[recipe.metric]:.4f}[/bold green] on {result['examples']:,} {recipe.examples} "
         f"(loss {result['loss']:.4f})",
         highlight=False,
     )
 
 
 def prediction_table(predictions: Sequence[Prediction]) -> None:
-    """Prints a row an image."""
+    """Prints a row a file."""
     from rich.console import Console
 
-    table = _table("image", "class", "probability>")
-    for prediction in predictions:
-        if prediction.error is None:
-            table.add_row(prediction.file, prediction.class_name, _share(prediction.probability))
-    if table.row_count:
+    rows = [prediction.to_json() for prediction in predictions if prediction.error is None]
+    if rows:
+        table = _table(*(f"{name}>" if isinstance(value, (int, float)) else name for name, value in rows[0].items()))
+        for row in rows:
+            table.add_row(*map(_figure, row.values()))
         Console().print(table)
 
 
 def prediction_lines(predictions: Iterable[Prediction]) -> None:
-    """Prints a JSON object an image; unreadable images have an `error`."""
+    """Prints a JSON object a file; what could not be read has an `error`."""
     for prediction in predictions:
-        fields = {"file": prediction.file, "class": prediction.class_name, "probability": prediction.probability}
-        print(json.dumps(fields if prediction.error is None else {"file": prediction.file, "error": prediction.error}))
+        print(json.dumps(prediction.to_json()))
 
 
 def explanation(found: Explanation, as_json: bool) -> None:
@@ -128,12 +132,12 @@ def recipes(all_recipes: Sequence[Recipe]) -> None:
         for recipe in (recipe for recipe in all_recipes if recipe.task == task):
             table.add_row(
                 recipe.kind or "any folder",
-                ", ".join(map(str, recipe.rates)),
+                ", ".join(map(str, getattr(recipe, "rates", ()))),
                 str(recipe.epochs),
                 str(recipe.batch_size),
                 f"{recipe.learning_rate:g}",
                 recipe.decay,
-                ", ".join(recipe.augment) or "none",
+                ", ".join(getattr(recipe, "augment", ())) or "none",
             )
         console.print(f"\n[bold]{task}[/bold]", table, sep="\n")
 
@@ -148,8 +152,13 @@ def _table(*columns: str) -> Any:
     return table
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
+def _figure(value: Any) -> str:
+    """As a table has it: a share in percent, a count, several shares by their names, or text."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_figure(each)}" for name, each in value.items())
+    if isinstance(value, float):
+        return f"{value:.1%}"
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,9 @@
 """Recipes: what is trained on what, with which choices, and what it reached."""
 
 from atrous.recipes.catalog import RECIPES, find
-from atrous.recipes.recipe import AUGMENTATIONS, DECAYS, HEADS, TASKS, Options, Recipe
+from atrous.recipes.options import Options
+from atrous.recipes.recipe import DECAYS, Recipe
+from atrous.tasks import TASKS
+from atrous.tasks.image_classification.recipe import AUGMENTATIONS, HEADS
 
 __all__ = ["AUGMENTATIONS", "DECAYS", "HEADS", "RECIPES", "TASKS", "Options", "Recipe", "find"]

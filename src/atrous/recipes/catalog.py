@@ -3,22 +3,23 @@
 from atrous.recipes.cifar10 import CIFAR10
 from atrous.recipes.fashion_mnist import FASHION_MNIST
 from atrous.recipes.image_folder import IMAGE_FOLDER
-from atrous.recipes.recipe import TASKS, Recipe, parse_choice
+from atrous.recipes.recipe import Recipe, parse_choice
+from atrous.tasks import TASKS
 
-RECIPES = (FASHION_MNIST, CIFAR10, IMAGE_FOLDER)
+RECIPES: tuple[Recipe, ...] = (FASHION_MNIST, CIFAR10, IMAGE_FOLDER)
 
 
 def find(task: str, kind: str) -> Recipe:
     """Returns the recipe for a task on a data set: that for its kind of data, else the one for any.
 
     Args:
-        task: One of `TASKS`.
-        kind: `Dataset.kind`.
+        task: One of `atrous.tasks.TASKS`.
+        kind: `kind` of the data set.
 
     Raises:
         ValueError: There is no such task.
     """
-    parse_choice("task", task, TASKS)
+    parse_choice("task", task, tuple(TASKS))
     of_task = [recipe for recipe in RECIPES if recipe.task == task]
     own = [recipe for recipe in of_task if recipe.kind == kind]
     return own[0] if own else next(recipe for recipe in of_task if not recipe.kind)

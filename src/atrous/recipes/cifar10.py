@@ -7,9 +7,9 @@
 `--augment flip,shift --decay cosine` for a better result.
 """
 
-from atrous.recipes.recipe import Recipe
+from atrous.tasks.image_classification.recipe import ImageClassification
 
-CIFAR10 = Recipe(
+CIFAR10 = ImageClassification(
     name="cifar10",
     kind="cifar10",
     epochs=15,

@@ -14,9 +14,9 @@ The last line of each: `test_loss=0.29452199441344495 test_accuracy=0.8895` and 
 test_accuracy=0.9203`. What rate 2, the 1×1 layer and bfloat16 contribute is measured in benchmarks/what_each_choice_buys.py.
 """
 
-from atrous.recipes.recipe import Recipe
+from atrous.tasks.image_classification.recipe import ImageClassification
 
-FASHION_MNIST = Recipe(
+FASHION_MNIST = ImageClassification(
     name="fashion-mnist",
     kind="fashion-mnist",
     epochs=12,

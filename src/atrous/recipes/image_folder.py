@@ -6,9 +6,9 @@ Nothing is known of the images, so the recipe is cautious: small batches for sma
 shifts as the one augmentation that hardly ever changes what an image shows (a mirrored letter is another letter).
 """
 
-from atrous.recipes.recipe import Recipe
+from atrous.tasks.image_classification.recipe import ImageClassification
 
-IMAGE_FOLDER = Recipe(
+IMAGE_FOLDER = ImageClassification(
     name="image-folder",
     epochs=20,
     batch_size=32,

@@ -1,4 +1,4 @@
-"""What a recipe is: every choice of a training, as data."""
+"""What a recipe is: every choice of a training, as data. Here is what all tasks have; a task's own are in `atrous.tasks`."""
 
 from __future__ import annotations
 
@@ -6,100 +6,78 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypedDict
+from typing import Any, ClassVar, Self
 
-from atrous.spec import parse_integer, parse_integers
+from atrous.spec import parse_integer
 
-TASKS = ("image-classification",)
-DECAYS = ("none", "linear", "cosine")
-AUGMENTATIONS = ("flip", "shift")
-HEADS = ("auto", "flatten", "average")
+DECAYS = ("none", "linear", "cosine", "poly")
 
 
-class Options(TypedDict, total=False):
-    """The choices of a recipe that a user may change; see `Recipe` for their meaning."""
+def option(default: Any, help: str, metavar: str | None = None, flag: str | None = None) -> Any:
+    """A field that a user may set: by its name in Python, as an option of `atrous train` on the command line.
 
-    epochs: int | None
-    batch_size: int | None
-    learning_rate: float | None
-    decay: str | None
-    rates: int | tuple[int, ...] | list[int] | None
-    depth: int | None
-    reduction: int | None
-    head: str | None
-    dropout: float | None
-    augment: bool | str | tuple[str, ...] | list[str] | None
-    mixed_precision: bool | None
-    early_stopping: int | None
-    seed: int | None
-    image_size: int | tuple[int, int] | list[int] | None
+    Args:
+        default: What it is if nobody says so.
+        help: Half a sentence for `--help`.
+        metavar: What stands for the value there; by default its type.
+        flag: The option, if it isn't the field's name.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "metavar": metavar, "flag": flag})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a model is trained on a kind of data.
+    """How a model is trained on a kind of data: what every task lets choose. A task's recipe adds its own choices.
 
     Args:
         name: What the recipe is called in tables.
-        task: One of `TASKS`.
-        kind: Kind of data it is made for (`Dataset.kind`); "" for a recipe that fits any data.
-        epochs: Passes over the training images.
-        batch_size: Images a step.
+        task: One of `atrous.tasks.TASKS`.
+        kind: Kind of data it is made for (`kind` of the data set); "" for a recipe that fits any data.
+        epochs: Passes over the training examples.
+        batch_size: Examples a step.
         learning_rate: Step size of Adam in the first step.
-        decay: How the learning rate falls to zero in the last step: one of `DECAYS`.
-        rates: Dilation rates of the model's 3×3 layers at the lowest resolution, one layer a rate.
-        depth: Convolution-and-pooling stages in front of them.
-        reduction: Filters of the 1×1 layer behind them; 0 leaves it out.
-        head: `"flatten"`, `"average"`, or `"auto"`: by the size of the images.
-        dropout: Share of the last hidden layer's units dropped in training.
-        augment: Random changes of the training images: any of `AUGMENTATIONS`.
+        decay: How the learning rate falls to zero in the last step: one of `DECAYS`; "poly" is (1 - step / steps) ** 0.9,
+            as DeepLab's authors have it (arXiv 1606.00915).
         mixed_precision: Whether layers compute in bfloat16 (CPU) or float16 (GPU); weights stay float32.
         early_stopping: Epochs without a better `metric` after which training ends; 0 for never.
-        seed: Of the first weights, the order of images, augmentation and dropout.
-        image_size: Height and width that images are resized to, in pixels; `None` leaves that to the data set.
-        metric: What the best epoch is chosen by, on the validation images.
+        seed: Of the first weights, the order of examples, augmentation and dropout.
+        metric: What the best epoch is chosen by, on the validation examples.
 
     Raises:
         ValueError: A value breaks its rule.
     """
 
     name: str
-    task: str = "image-classification"
+    task: str
     kind: str = ""
-    epochs: int
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    decay: str = "none"
-    rates: tuple[int, ...] = (2,)
-    depth: int = 2
-    reduction: int = 64
-    head: str = "auto"
-    dropout: float = 0.5
-    augment: tuple[str, ...] = ()
-    mixed_precision: bool = False
-    early_stopping: int = 0
-    seed: int = 0
-    image_size: tuple[int, int] | None = None
-    metric: str = "accuracy"
+    epochs: int = option(dataclasses.MISSING, "Passes over the training examples.")
+    batch_size: int = option(64, "Examples a step.")
+    learning_rate: float = option(1e-3, "Step size of Adam in the first step.")
+    decay: str = option("none", f"How the learning rate falls to zero: {', '.join(DECAYS)}.")
+    mixed_precision: bool = option(False, "Compute in bfloat16 (CPU) or float16 (GPU).")
+    early_stopping: int = option(0, "Stop after so many epochs without a better result.", "EPOCHS")
+    seed: int = option(0, "Same seed, same machine, same figures.")
+    metric: str
+
+    facts: ClassVar[tuple[str, ...]] = ()
+    """What a run's config keeps of its data, beside name and number of examples."""
+    examples: ClassVar[str] = "examples"
+    """What the examples are called."""
+    lower_is_better: ClassVar[bool] = False
+    """Whether the best epoch is the one with the least `metric`."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             self._set(name, parse_integer(name, getattr(self, name)))
-        for name in ("depth", "reduction", "early_stopping", "seed"):
+        for name in ("early_stopping", "seed"):
             self._set(name, parse_integer(name, getattr(self, name), minimum=0))
-        self._set("learning_rate", _parse_number("learning_rate", self.learning_rate, 0, math.inf))
-        if self.dropout != 0:
-            self._set("dropout", _parse_number("dropout", self.dropout, 0, 1))
-        rates = self.rates if isinstance(self.rates, (tuple, list)) else (self.rates,)
-        self._set("rates", tuple(parse_integer("rates", rate) for rate in rates))
-        if not self.rates:
-            raise ValueError("`rates` must have at least one rate: one dilated layer a rate. Received: rates=().")
-        if self.image_size is not None:
-            self._set("image_size", parse_integers("image_size", self.image_size, rank=2))
-        self._set("augment", _parse_augment(self.augment))
-        parse_choice("task", self.task, TASKS)
+        self._set("learning_rate", parse_number("learning_rate", self.learning_rate, 0, math.inf))
         parse_choice("decay", self.decay, DECAYS)
-        parse_choice("head", self.head, HEADS)
+
+    @classmethod
+    def options(cls) -> dict[str, dataclasses.Field[Any]]:
+        """The fields that a user may set."""
+        return {field.name: field for field in dataclasses.fields(cls) if "help" in field.metadata}
 
     def replace(self, options: Mapping[str, Any]) -> Self:
         """Returns the recipe with a user's options applied; an option that is `None` keeps the recipe's choice.
@@ -107,32 +85,51 @@ class Recipe:
         Raises:
             ValueError: There is no such option, or its value breaks a rule.
         """
-        for option in options:
-            parse_choice("options", option, tuple(Options.__annotations__))
+        for name in options:
+            parse_choice("options", name, tuple(self.options()))
         return dataclasses.replace(self, **{name: value for name, value in options.items() if value is not None})
+
+    def summary(self, facts: Mapping[str, Any]) -> str:
+        """A line on what is trained, for the terminal.
+
+        Args:
+            facts: What the run keeps of its data.
+        """
+        return ""
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
 
 
-def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raises a ValueError that lists the choices unless `value` is one of them."""
-    if value not in choices:
+def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """The value, if it is one of the choices; else a ValueError lists them."""
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value!r}.")
+    return value
 
 
-def _parse_augment(value: object) -> tuple[str, ...]:
+def parse_names(name: str, value: object, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Any of the choices, each once; `True` is all of them, `False` none."""
     if isinstance(value, bool):
-        return AUGMENTATIONS if value else ()
+        return choices if value else ()
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, (tuple, list)):
-        raise ValueError(f"`augment` must be a list of {', '.join(AUGMENTATIONS)}. Received: augment={value!r}.")
-    for name in names:
-        parse_choice("augment", name, AUGMENTATIONS)
+        raise ValueError(f"`{name}` must be a list of {', '.join(choices)}. Received: {name}={value!r}.")
+    for each in names:
+        parse_choice(name, each, choices)
     return tuple(dict.fromkeys(names))
 
 
-def _parse_number(name: str, value: object, low: float, high: float) -> float:
+def parse_rates(value: object, rule: str) -> tuple[int, ...]:
+    """One dilation rate or several; `rule` says what there must be one for."""
+    rates = value if isinstance(value, (tuple, list)) else (value,)
+    if not rates:
+        raise ValueError(f"`rates` must have at least one rate: {rule}. Received: rates=().")
+    return tuple(parse_integer("rates", rate) for rate in rates)
+
+
+def parse_number(name: str, value: object, low: float, high: float) -> float:
+    """A number between two others, these left out."""
     number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
     if not low < number < high:
         rule = f"between {low:g} and {high:g}" if high < math.inf else "a positive number"

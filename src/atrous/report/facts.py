@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 if TYPE_CHECKING:
-    from atrous.data import Dataset
     from atrous.run import Config, Run
 
 
@@ -56,50 +55,66 @@ def _by_accuracy(confusion: np.ndarray) -> list[int]:
     return [int(index) for index in np.argsort(share, kind="stable")]
 
 
-def header(run: Run, model: keras.Model, data: Dataset, test: Mapping[str, Any]) -> dict[str, Any]:
-    """Title, the row of figures, the command and what a repeat needs."""
+def spoken(metric: str) -> str:
+    """The name of a metric as people write it.
+
+    >>> spoken("mean_iou"), spoken("accuracy")
+    ('mean IoU', 'accuracy')
+    """
+    return metric.replace("_", " ").replace("iou", "IoU")
+
+
+def header(
+    run: Run, model: keras.Model, lead: str, facts: Sequence[Mapping[str, str]], choices: Sequence[str]
+) -> dict[str, Any]:
+    """Title, the row of figures, the command and what a repeat needs.
+
+    Args:
+        run: The run.
+        model: Its model.
+        lead: A sentence on the data.
+        facts: The task's figures.
+        choices: The task's own, as words.
+    """
     config, metrics = run.config, run.metrics
     seconds = sum(row["seconds"] for row in metrics)
     best = run.best(metrics)
-    height, width, channels = data.image_shape
     started = datetime.datetime.fromisoformat(config.started)
     return {
-        "title": f"{model.name.replace('_', ' ').capitalize()} on {data.name}",
-        "task": config.task.replace("-", " "),
-        "lead": f"{len(data.train):,} training images of {height} × {width} pixels, {'gray' if channels == 1 else 'colour'}, "
-        f"{len(data.class_names)} classes. {started.day} {started:%B %Y}.",
+        "title": f"{model.name.replace('_', ' ').capitalize()} on {config.dataset}",
+        "task": config.recipe.task.replace("-", " "),
+        "lead": f"{lead} {started.day} {started:%B %Y}.",
         "facts": [
-            _accuracy(test),
-            {"name": "Test examples", "value": f"{test['examples']:,}", "note": f"loss {test['loss']:.3f}"},
+            *facts,
             {"name": "Parameters", "value": _count(model.count_params()), "note": f"{model.count_params():,}"},
             {"name": "Epochs", "value": str(len(metrics)), "note": f"best: {best['epoch']}" if best else ""},
             {"name": "Training time", "value": duration(seconds), "note": _per_epoch(seconds, len(metrics))},
         ],
-        "choices": _choices(config),
+        "choices": _choices(config, choices),
         "versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
-        "seed": config.seed,
+        "seed": config.recipe.seed,
         "command": config.command,
     }
 
 
-def _accuracy(test: Mapping[str, Any]) -> dict[str, str]:
+def accuracy(test: Mapping[str, Any]) -> dict[str, str]:
     """The accuracy with the half-width of its 95 % interval (Wilson 1927), so that nobody compares noise."""
     accuracy, n, z = test["accuracy"], max(test["examples"], 1), 1.96
     half = z / (1 + z * z / n) * math.sqrt(accuracy * (1 - accuracy) / n + (z / (2 * n)) ** 2)
     return {"name": "Test accuracy", "value": f"{100 * accuracy:.1f} %", "note": f"± {100 * half:.1f} points (95 %)"}
 
 
-def _choices(config: Config) -> str:
-    decay = "constant" if config.decay == "none" else f"{config.decay} decay"
+def _choices(config: Config, own: Sequence[str]) -> str:
+    recipe = config.recipe
+    decay = "constant" if recipe.decay == "none" else f"{recipe.decay} decay"
     parts = [
         f"{config.backend} backend",
-        f"batches of {config.batch_size}",
-        f"Adam with learning rate {config.learning_rate:g} ({decay})",
-        f"rates {', '.join(map(str, config.rates))}",
-        f"augmentation: {' and '.join(config.augment) or 'none'}",
-        "mixed precision" if config.mixed_precision else "float32",
+        f"batches of {recipe.batch_size}",
+        f"Adam with learning rate {recipe.learning_rate:g} ({decay})",
+        *own,
+        "mixed precision" if recipe.mixed_precision else "float32",
     ]
-    return f"Recipe {config.name}: {', '.join(parts)}."
+    return f"Recipe {recipe.name}: {', '.join(parts)}."
 
 
 def _count(number: int) -> str:

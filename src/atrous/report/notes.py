@@ -7,59 +7,48 @@ from typing import Any
 
 import numpy as np
 
+from atrous.report.facts import spoken
 from atrous.report.network import View, times
 
 _FALL = 0.01  # of validation accuracy below its best, while training accuracy still rose
 _GAP = 0.08  # between training and validation accuracy
 
 
-def notes(
-    metrics: Sequence[dict[str, Any]],
-    best_epoch: int | None,
-    confusion: np.ndarray,
-    class_names: Sequence[str],
-    view: View | None,
-    image_size: tuple[int, int],
+def curve_notes(
+    metrics: Sequence[dict[str, Any]], best_epoch: int | None, metric: str = "accuracy", lower_is_better: bool = False
 ) -> list[str]:
-    """Returns sentences, the most important first; none if there is nothing to tell.
+    """What the curves say; nothing if they are as they should be.
 
     Args:
         metrics: One row an epoch, as in `metrics.csv`.
         best_epoch: The epoch kept, counted from 1.
-        confusion: Counts `(classes, classes)`: rows are true classes.
-        class_names: In the order of the rows.
-        view: What the dilated layer sees.
-        image_size: Height and width in pixels.
+        metric: What it was chosen by; a share, if more is better.
+        lower_is_better: Whether less of it is better.
     """
-    return [
-        *_curve_notes(metrics, best_epoch),
-        *_class_notes(confusion, class_names),
-        *([] if view is None else _field_notes(view, image_size)),
-    ]
-
-
-def _curve_notes(metrics: Sequence[dict[str, Any]], best_epoch: int | None) -> list[str]:
     if not metrics or best_epoch is None:
         return []
     best, last = metrics[best_epoch - 1], metrics[-1]
     if not all(np.isfinite(row["loss"]) for row in metrics):
         return ["The loss stopped being a number: training diverged. A smaller learning rate helps."]
-    fall, rise = best["val_accuracy"] - last["val_accuracy"], last["accuracy"] - best["accuracy"]
-    if fall > _FALL and rise > 0:
-        return [
-            f"After epoch {best_epoch} validation accuracy fell by {100 * fall:.1f} points while training accuracy rose by "
-            f"{100 * rise:.1f}: the network overfits. The model kept is that of epoch {best_epoch}; augmentation, dropout or "
-            "fewer epochs help."
-        ]
-    gap = last["accuracy"] - last["val_accuracy"]
+    name, gap = spoken(metric), 0.0
+    if not lower_is_better:
+        fall, rise = best[f"val_{metric}"] - last[f"val_{metric}"], last[metric] - best[metric]
+        if fall > _FALL and rise > 0:
+            return [
+                f"After epoch {best_epoch} validation {name} fell by {100 * fall:.1f} points while training {name} rose by "
+                f"{100 * rise:.1f}: the network overfits. The model kept is that of epoch {best_epoch}; augmentation, dropout "
+                "or fewer epochs help."
+            ]
+        gap = last[metric] - last[f"val_{metric}"]
     if gap > _GAP:
-        return [f"Training accuracy ended {100 * gap:.1f} points above validation accuracy: the network begins to overfit."]
+        return [f"Training {name} ended {100 * gap:.1f} points above validation {name}: the network begins to overfit."]
     if best_epoch == len(metrics) > 1 and last["learning_rate"] > 0.1 * metrics[0]["learning_rate"]:  # not decayed to its end
-        return ["The last epoch was the best one: more epochs may still gain accuracy."]
+        return [f"The last epoch was the best one: more epochs may still gain {name}."]
     return []
 
 
-def _class_notes(confusion: np.ndarray, class_names: Sequence[str]) -> list[str]:
+def class_notes(confusion: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """Classes that are never predicted; rows of the counts are true classes."""
     never = [
         name for name, row, column in zip(class_names, confusion, confusion.T, strict=True) if row.sum() and not column.sum()
     ]
@@ -70,7 +59,8 @@ def _class_notes(confusion: np.ndarray, class_names: Sequence[str]) -> list[str]
     ]
 
 
-def _field_notes(view: View, image_size: tuple[int, int]) -> list[str]:
+def field_notes(view: View, image_size: tuple[int, int]) -> list[str]:
+    """What a layer doesn't see, or sees in vain, of images of a height and width in pixels."""
     told = []
     taps = view.kernel[0] * view.kernel[1]
     if view.field is not None:

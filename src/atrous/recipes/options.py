@@ -1,0 +1,24 @@
+"""The options of all recipes, for whoever checks types; each is described in the recipe of its task."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class Options(TypedDict, total=False):
+    """The choices of a recipe that a user may change; a task takes those that its recipe has."""
+
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    decay: str | None
+    mixed_precision: bool | None
+    early_stopping: int | None
+    seed: int | None
+    rates: int | tuple[int, ...] | list[int] | None
+    depth: int | None
+    reduction: int | None
+    head: str | None
+    dropout: float | None
+    augment: bool | str | tuple[str, ...] | list[str] | None
+    image_size: int | tuple[int, int] | list[int] | None

@@ -1,0 +1,33 @@
+"""Tasks: what can be trained, each in one place. A folder a task; the loop that trains them knows none of them."""
+
+from __future__ import annotations
+
+import importlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from atrous.recipes.recipe import Recipe, parse_choice
+from atrous.tasks.image_classification.recipe import ImageClassification
+
+if TYPE_CHECKING:
+    from atrous.tasks.task import Task
+
+TASKS: MappingProxyType[str, type[Recipe]] = MappingProxyType({"image-classification": ImageClassification})
+"""What a recipe of each task chooses: the first is trained if no task is named."""
+
+__all__ = ["TASKS", "find"]
+
+
+def find(name: str) -> Task[Any]:
+    """Returns a task; only then is it imported, and Keras with it.
+
+    Args:
+        name: One of `TASKS`.
+
+    Raises:
+        ValueError: There is no such task.
+    """
+    parse_choice("task", name, tuple(TASKS))
+    module = importlib.import_module(f"atrous.tasks.{name.replace('-', '_')}.task")
+    found: Task[Any] = module.TASK
+    return found

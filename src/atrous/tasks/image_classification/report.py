@@ -1,0 +1,129 @@
+"""The page's part on a classifier: confusion, predictions, what the dilated layer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from atrous import plots
+from atrous.data import Dataset
+from atrous.report import embed
+from atrous.report.facts import accuracy, class_rows
+from atrous.report.network import View, fields_of, times, view
+from atrous.report.notes import class_notes, field_notes
+from atrous.report.page import Contents, render
+from atrous.report.samples import Sample, choose
+from atrous.run import Run
+
+_LARGEST_MAP = 48  # pixels a side of a feature map; larger ones are thinned out
+_MAPS = 48  # feature maps shown at most
+_SMALL_IMAGE = 96  # pixels a side up to which an image is shown with visible pixels instead of smoothed
+
+
+def contents(run: Run, model: keras.Model, data: Dataset, test: Mapping[str, Any]) -> Contents:
+    """What `Task.report` asks for."""
+    report, _ = fields_of(model)
+    samples = choose(model, data.test)
+    example = next(iter(samples.right or samples.wrong), None)
+    seen = None if example is None else view(model, example.image, report)
+    confusion = np.asarray(test["confusion"])
+    height, width, channels = data.image_shape
+    section = render(
+        __package__ or "",
+        "sections.html",
+        matrix=_matrix(confusion, data.class_names),
+        classes=class_rows(confusion, data.class_names),
+        samples_lead=f"From {samples.examined:,} test examples: the name is the predicted class, with its probability.",
+        right=[_captioned(sample, data.class_names) for sample in samples.right],
+        wrong=[_captioned(sample, data.class_names) for sample in samples.wrong],
+        pixelated=max(height, width) <= _SMALL_IMAGE,
+        view=None if seen is None or example is None else _view(seen, example, data.class_names),
+    )
+    recipe: Any = run.config.recipe
+    return Contents(
+        lead=f"{len(data.train):,} training images of {height} × {width} pixels, {'gray' if channels == 1 else 'colour'}, "
+        f"{len(data.class_names)} classes.",
+        facts=[
+            accuracy(test),
+            {"name": "Test examples", "value": f"{test['examples']:,}", "note": f"loss {test['loss']:.3f}"},
+        ],
+        labels={"loss": "loss (cross-entropy)", "accuracy": "accuracy (share)"},
+        notes=[
+            *class_notes(confusion, data.class_names),
+            *([] if seen is None else field_notes(seen, (height, width))),
+        ],
+        sections=[section],
+        choices=[
+            f"rates {', '.join(map(str, recipe.rates))}",
+            f"augmentation: {' and '.join(recipe.augment) or 'none'}",
+        ],
+    )
+
+
+def _matrix(confusion: np.ndarray, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """The drawing, with the widths in pixels between which it is shown."""
+    axes = plots.confusion_matrix(confusion, class_names)
+    right = np.trace(confusion) / max(confusion.sum(), 1)
+    width = round(1.1 * axes.figure.bbox.width)
+    return {
+        "svg": embed.svg(
+            axes,
+            name="confusion",
+            alt=f"Confusion matrix of {len(class_names)} classes; {100 * right:.1f} % of {confusion.sum():,} examples lie on "
+            "the diagonal. The table below has the figures of each class.",
+        ),
+        "width": width,
+        "least": min(width, 460),
+    }
+
+
+def _captioned(sample: Sample, class_names: tuple[str, ...]) -> dict[str, str]:
+    return {
+        "name": sample.name,
+        "picture": embed.picture(sample.image),
+        "true": class_names[sample.true],
+        "predicted": class_names[sample.predicted],
+        "probability": _percent(sample.probability),
+        "true_probability": _percent(sample.true_probability),
+    }
+
+
+def _percent(probability: float) -> str:
+    if probability >= 0.995:
+        return "> 99 %"
+    return "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
+
+
+def _view(seen: View, example: Sample, class_names: tuple[str, ...]) -> dict[str, Any]:
+    step = max(1, -(-max(seen.maps.shape[:2]) // _LARGEST_MAP))
+    axes = plots.feature_maps(seen.maps[::step, ::step], limit=_MAPS)
+    shown, channels = len(axes.images), seen.maps.shape[-1]
+    rate = str(seen.rate[0]) if len(set(seen.rate)) == 1 else times(seen.rate)
+    named = f"{class_names[example.true]}, {example.name}"
+    drawn = {
+        "dilated": seen.dilated,
+        "lead": f"The layer {seen.layer}, kernel {times(seen.kernel)} at rate {rate}, looking at one test example: {named}.",
+        "maps": embed.svg(axes, name="maps", alt=f"Feature maps of {shown} channels of {seen.layer} for {named}."),
+        "maps_caption": f"{'All' if shown == channels else f'The {shown} strongest of'} {channels} channels, "
+        f"{times(seen.maps.shape[:2])} each, strongest first, on one scale. Numbers are channels.",
+        "field": None,
+    }
+    if seen.field is not None:
+        drawn |= _field(seen, example.image)
+    return drawn
+
+
+def _field(seen: View, image: np.ndarray) -> dict[str, str]:
+    assert seen.field is not None
+    size = times([last - first + 1 for first, last in seen.field])
+    taps = f"each of its {len(seen.taps)} taps sees" if len(seen.taps) != 1 else "its only tap outside padding sees"
+    axes = plots.receptive_field(image, seen.field, seen.taps)
+    alt = f"The example with the {size} pixel receptive field of the centre unit of {seen.layer} and what {taps}."
+    return {
+        "field": embed.svg(axes, name="field", alt=alt),
+        "field_caption": f"The thick outline is all that the centre unit (row {seen.unit[0]}, column {seen.unit[1]}) can see: "
+        f"{size} pixels. Thin outlines show what {taps}, with a dot in the middle.",
+    }
