@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli import design, explore, inspect, messages, models, train
+from atrous.cli import design, explore, generate, inspect, messages, models, stream, train
 from atrous.cli.words import integers
 from atrous.recipes import RECIPES
 from atrous.run import Run
@@ -101,8 +101,10 @@ def recipes() -> None:
 
 design.register(app)
 explore.register(app)
+generate.register(app)
 inspect.register(app)
 models.register(app)
+stream.register(app)
 
 
 def main() -> None:
