@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli import design, explore, generate, inspect, messages, models, stream, train
+from atrous.cli import design, explore, generate, inspect, messages, models, stream, tile, train
 from atrous.cli.words import integers
 from atrous.recipes import RECIPES
 from atrous.run import Run
@@ -105,6 +105,7 @@ generate.register(app)
 inspect.register(app)
 models.register(app)
 stream.register(app)
+tile.register(app)
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ class Functions:
         known: Tensors that earlier passes have found.
         values: Of them.
         finish: What is done with a tile where it is computed, such as the choice of the best class.
-        compiled: Whether to compile: pays if tiles of one geometry come again.
+        recurring: Whether tiles of one geometry come again.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Functions:
         known: Mapping[int, Use],
         values: Mapping[int, np.ndarray],
         finish: Finish = lambda x: x,
-        compiled: bool = True,
+        recurring: bool = True,
     ) -> None:
         self.plan, self.target, self.known, self.values = plan, target, known, values
-        self._finish, self._compiled = finish, compiled
+        self._finish, self._recurring = finish, recurring
         self._functions: dict[Any, Callable[..., Any]] = {}
 
     def __call__(self, image: Any, want: Spans) -> np.ndarray:
@@ -56,6 +56,8 @@ class Functions:
         key = geometry(self.plan, walk)
         function = self._functions.get(key)
         if function is None:
+            if not self._recurring:
+                self._functions.clear()
             function = self._functions[key] = self._made(walk)
         return np.asarray(ops.convert_to_numpy(function(*(self._given(image, walk, number) for number in walk.sources))))
 
@@ -77,19 +79,29 @@ class Functions:
         backend = keras.backend.backend()
         if backend == "torch":
             return _without_gradients(function)
-        if not self._compiled:
-            return function
-        if backend == "tensorflow":
-            import tensorflow as tf
-
-            graph: Callable[..., Any] = tf.function(function, autograph=False)
-            return graph
-        if backend == "jax":
+        if backend == "tensorflow":  # always: what a graph needs of memory is known
+            return _as_graph(function)
+        if backend == "jax" and self._recurring:
             import jax
 
             jitted: Callable[..., Any] = jax.jit(function)
             return jitted
         return function
+
+
+def _as_graph(function: Callable[..., Any]) -> Callable[..., Any]:
+    import tensorflow as tf
+
+    made: list[Callable[..., Any]] = []
+
+    def graph(*given: Any) -> Any:
+        tensors = [tf.convert_to_tensor(x) for x in given]
+        if not made:  # asked for at once: TensorFlow warns of functions that are made again and again
+            specs = [tf.TensorSpec(x.shape, x.dtype) for x in tensors]
+            made.append(tf.function(function, autograph=False).get_concrete_function(*specs))
+        return made[0](*tensors)
+
+    return graph
 
 
 def _without_gradients(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -137,8 +137,7 @@ class NpyFile:
             self._put(int(place) * self.dtype.itemsize, values[index])
 
     def _put(self, place: int, values: np.ndarray) -> None:
-        rest = memoryview(np.ascontiguousarray(values).reshape(-1).view("uint8"))
-        place += self._begin
+        rest, place = memoryview(np.ascontiguousarray(values).tobytes()), place + self._begin
         while rest:
             self.file.seek(place)
             done = self.file.write(rest)
@@ -210,7 +209,7 @@ def _any_size() -> Iterator[None]:
 
 def _vips(why: str, path: Path) -> Any:
     try:
-        import pyvips
+        import pyvips  # type: ignore[import-untyped]
     except ImportError as error:
         raise ImportError(f"{why}: too much for Pillow, which holds all of a picture. {INSTALL}") from error
     return pyvips

@@ -57,7 +57,8 @@ class Reduction:
     def result(self, dtype: str) -> np.ndarray:
         """What the layer makes of all that was taken in: (1, *dims of its output)."""
         found = self.state / self.length if self.how == "mean" else self.state
-        return ops.convert_to_numpy(called(self.use, [ops.cast(ops.convert_to_tensor(found[None]), dtype)]))
+        made = called(self.use, [ops.cast(ops.convert_to_tensor(found[None]), dtype)])
+        return np.asarray(ops.convert_to_numpy(made))
 
 
 def kind_of(use: Use) -> str | None:

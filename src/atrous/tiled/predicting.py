@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from atrous.tiled import images
-from atrous.tiled.tiling import Tiling, Told, parse_bytes, plan
+from atrous.tiled.memory import parse_bytes
+from atrous.tiled.tiling import Tiling, Told, plan
 
 
 def predict(
@@ -88,15 +89,25 @@ def predict(
         OSError: The disk is full; what is done is kept.
         ImportError: A picture needs libvips, which isn't installed.
     """
+    with (
+        prepared(model, image, tile=tile, memory=memory, approximate=approximate) as (tiling, opened),
+        showing(tiling, progress) as told,
+    ):
+        return tiling.run(opened, out=out, dtype=dtype, activation=activation, told=told, resume=resume)
+
+
+@contextlib.contextmanager
+def prepared(
+    model: Any, image: Any, *, tile: int | Sequence[int] | None, memory: int | str, approximate: bool
+) -> Iterator[tuple[Tiling, Any]]:
+    """The first half of `predict`, whose arguments it takes: the tiling, and the image as something that slices."""
     budget = parse_bytes(memory)
     with images.opened(image, _channels(model), budget) as opened:
-        held = (
-            opened.nbytes if isinstance(opened, np.ndarray) and not isinstance(opened, np.memmap) and opened is not image else 0
-        )
-        shape = tuple(getattr(opened, "shape", ()))
-        tiling = plan(model, shape, tile=tile, memory=budget - held, approximate=approximate)
-        with showing(tiling, progress) as told:
-            return tiling.run(opened, out=out, dtype=dtype, activation=activation, told=told, resume=resume)
+        if not hasattr(opened, "shape") or not hasattr(opened, "dtype"):
+            raise ValueError(f"`image` must have a shape and a dtype, or be a path. Received: image={type(opened).__name__}.")
+        decoded = isinstance(opened, np.ndarray) and not isinstance(opened, np.memmap) and opened is not image
+        left = budget - opened.nbytes if decoded else budget
+        yield plan(model, opened.shape, tile=tile, memory=left, approximate=approximate), opened
 
 
 def _channels(model: Any) -> int | None:

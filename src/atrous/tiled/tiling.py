@@ -11,22 +11,21 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from atrous.field.graph import graph_of
 from atrous.spec import parse_integers
-from atrous.streaming.parts import CannotCutError, Tensor
+from atrous.streaming.parts import CannotCutError
 from atrous.tiled import images, journal
 from atrous.tiled.functions import Functions, check
+from atrous.tiled.grids import Grid, grid_of, is_regular
+from atrous.tiled.memory import parse_bytes, walk_bytes
 from atrous.tiled.passes import Plan, Reduction, known_after, plan_of
+from atrous.tiled.results import Result, result_of
 from atrous.tiled.targets import Target, target_of
-from atrous.tiled.walks import Grid, grid_of, memory, periods, walk_back
+from atrous.tiled.walks import walk_back
 
 Told = Callable[["Tiling", int, int], None]
 """Is told of a tiling which pass, from 0, and how many of its tiles are done."""
-
-HELD = 1.25
-"""Measured peaks are at most this multiple of what is computed: tiles at edges have other sizes, and memory gets holes."""
 
 
 @dataclass
@@ -97,6 +96,17 @@ class Tiling:
             found.append((max(math.ceil(first - span[d][0]), 0), max(math.ceil(span[d][1] - last), 0)))
         return tuple(found)
 
+    @property
+    def overlap(self) -> float:
+        """How often a position of the image is read in the last pass, on the whole: 1 would be without halo."""
+        known = known_after(self.plan, self.plan.passes[:-1])
+        grid, read = self.grids[-1], 1.0
+        for of_output, of_image in self.plan.origins[grid.target].items():
+            walks = (walk_back(self.plan, grid.target, want, known) for want in grid.along(of_output))
+            spans = (walk.wants.get(self.plan.image, {}).get(of_image, (0, 0)) for walk in walks)
+            read *= sum(last - first for first, last in spans) / self.image_shape[of_image]
+        return read
+
     def run(
         self,
         image: Any,
@@ -138,9 +148,9 @@ class Tiling:
             known = known_after(self.plan, self.plan.passes[:number])
             mine = [self._reduction(place, sums) for place in step.reductions]
             is_last = number == self.passes - 1
-            compiled = len(grid) > 3 ** len(grid.counts) and _is_regular(self.plan, grid)
+            recurring = len(grid) > 3 ** len(grid.counts) and is_regular(self.plan, grid)
             finish = result.finish if is_last else lambda x: x
-            make = Functions(self.plan, step.target, known, values, finish, compiled)
+            make = Functions(self.plan, step.target, known, values, finish, recurring)
             reductions += mine
             begin = len(grid) if number < at else first if number == at else 0
             told(self, number, begin)
@@ -241,20 +251,6 @@ def _input_dtype(model: Any) -> str:
     return str(inputs[0].dtype if inputs else keras.config.floatx())
 
 
-def parse_bytes(memory: int | str) -> int:
-    """Bytes, from a number with or without a unit: "1GB", "512MiB", 2**30. Units are powers of 1024."""
-    units = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-    word = str(memory).strip().lower().removesuffix("ib").removesuffix("b")
-    number, unit = (word[:-1], word[-1]) if word[-1:] in units and word else (word, "")
-    try:
-        size = int(float(number) * units[unit])
-    except (ValueError, OverflowError):
-        size = 0
-    if size <= 0 or isinstance(memory, bool):
-        raise ValueError(f"`memory` must be a positive number of bytes, such as '1GB' or 2**30. Received: memory={memory!r}.")
-    return size
-
-
 def _largest(tiling: Tiling, budget: int) -> tuple[tuple[int, ...], int]:
     """The largest tile, of equal sides where the image is that long, that the memory is enough for."""
     lengths = [tiling.image_shape[d] for d in tiling.plan.origins[tiling.plan.image]]
@@ -277,34 +273,12 @@ def _largest(tiling: Tiling, budget: int) -> tuple[tuple[int, ...], int]:
 
 
 def _bytes(tiling: Tiling) -> int:
-    """The most that any kind of tile takes."""
-    plan, most = tiling.plan, 0
-    weights = [math.prod(w.shape) for w in tiling.model.weights]
-    itemsize = 2 if "16" in str(getattr(tiling.model, "compute_dtype", "float32")) else 4
+    """What a tile takes, in the pass in which it takes most."""
+    plan, found = tiling.plan, []
     for number, (step, grid) in enumerate(zip(plan.passes, tiling.grids, strict=True)):
-        known = known_after(plan, plan.passes[:number])
-        middle = grid[_middle(grid)]
-        most = max(most, memory_of(plan, step.target, middle, known, weights, itemsize))
-    return int(HELD * most)
-
-
-def memory_of(plan: Plan, target: int, want: Any, known: Any, weights: Sequence[int], itemsize: int) -> int:
-    """Bytes of one tile: see `atrous.tiled.walks.memory`."""
-    return memory(plan, walk_back(plan, target, want, known), weights, itemsize)
-
-
-def _middle(grid: Grid) -> int:
-    """Index of a tile that is in the middle along every dim."""
-    index = 0
-    for count in grid.counts:
-        index = index * count + (count - 1) // 2
-    return index
-
-
-def _is_regular(plan: Plan, grid: Grid) -> bool:
-    """Whether tiles have few geometries."""
-    unit = periods(plan, grid.target)
-    return all(size % unit[d] == 0 or size == grid.lengths[d] for d, size in grid.sizes.items())
+        walk = walk_back(plan, step.target, grid.middle, known_after(plan, plan.passes[:number]))
+        found.append(walk_bytes(plan, walk, tiling.model))
+    return max(found)
 
 
 def _check_layers(tiling: Tiling) -> None:
@@ -313,52 +287,6 @@ def _check_layers(tiling: Tiling) -> None:
     for number, (step, grid) in enumerate(zip(plan.passes, tiling.grids, strict=True)):
         known = known_after(plan, plan.passes[:number])
         try:
-            check(plan, step.target, grid[_middle(grid)], known)
+            check(plan, step.target, grid.middle, known)
         except CannotCutError as error:
             raise ValueError(f"`model` must be computed by tiles, and {error}.") from error
-
-
-@dataclass(frozen=True)
-class Result:
-    """What is made of the output.
-
-    Args:
-        finish: Of a tile, where it is computed.
-        shape: Of the whole.
-        dtype: Of the whole.
-        dims: Of the output that are left.
-    """
-
-    finish: Callable[[Tensor], Tensor]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    dims: Sequence[int]
-
-
-def result_of(shape: tuple[int, ...], cut: Sequence[int], dtype: Any, activation: str | None) -> Result:
-    """What is made of the output.
-
-    Args:
-        shape: Of the output.
-        cut: Its dims of space.
-        dtype: As for `predict`.
-        activation: As for `predict`.
-    """
-    kind = None if dtype is None else np.dtype(dtype)
-    if activation is None:
-        if kind is not None and kind.kind != "f":
-            raise ValueError(
-                f"`dtype` must be a type of floats, or `activation` 'argmax'. Received: dtype={kind.name!r}, activation=None."
-            )
-        floats = kind or np.dtype("float32")
-        return Result(lambda x: ops.cast(x, floats.name), shape, floats, range(len(shape)))
-    if activation != "argmax":
-        raise ValueError(f"`activation` must be None or 'argmax'. Received: activation={activation!r}.")
-    channels = [d for d in range(len(shape)) if d not in cut]
-    if len(channels) != 1 or shape[channels[0]] < 2:
-        raise ValueError(f"`activation='argmax'` needs an output of two or more classes. Received: an output of shape {shape}.")
-    classes = shape[channels[0]]
-    kind = kind or np.dtype("uint8" if classes <= 2**8 else "uint16" if classes <= 2**16 else "int32")
-    if kind.kind not in "iu" or classes - 1 > np.iinfo(kind).max:
-        raise ValueError(f"`dtype` must be a type of integers that holds {classes} classes. Received: dtype={kind.name!r}.")
-    return Result(lambda x: ops.argmax(x, axis=channels[0] + 1), tuple(shape[d] for d in cut), kind, list(cut))
