@@ -3,15 +3,14 @@
 // A geometry comes as a dict with the members of `atrous_conv`, without its rank, which is the number of axes:
 //     {"batch": 1, "channels": 64, "filters": 64, "groups": 1, "input": (33, 33), "output": (33, 33), "kernel": (3, 3),
 //      "strides": (1, 1), "rates": (2, 2), "before": (2, 2)}
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+#include "python.h"
+
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -20,19 +19,61 @@
 #include "atrous.h"
 
 namespace nb = nanobind;
+using namespace atrous_python;
+
+// ---- what python.h promises ------------------------------------------------------------------------------------------------
 
 namespace {
 
-using Operand = nb::ndarray<nb::ro>;
-using Result = nb::ndarray<nb::numpy, float>;
-using Shape = std::vector<int64_t>;
+bool contiguous(const Operand& array) {
+  int64_t step = 1;
+  for (size_t i = array.ndim(); i-- > 0;) {
+    if (array.shape(i) != 1 && array.stride(i) != step) return false;
+    step *= static_cast<int64_t>(array.shape(i));
+  }
+  return true;
+}
 
-constexpr const char* kDirections[] = {"forward", "input_gradient", "kernel_gradient"};
-constexpr std::align_val_t kAlignment{64};
+}  // namespace
+
+namespace atrous_python {
 
 std::string text(nb::handle object) { return nb::cast<std::string>(nb::str(object)); }
 
-[[noreturn]] void refuse(const std::string& message) { throw nb::value_error(message.c_str()); }
+void refuse(const std::string& message) { throw nb::value_error(message.c_str()); }
+
+std::string written(const Shape& shape) {
+  std::string out = "(";
+  for (size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
+  return out + (shape.size() == 1 ? ",)" : ")");
+}
+
+Operand operand(nb::handle object, const char* name, const Shape& shape, bool integers) {
+  Operand array;
+  const std::string subject = "`" + std::string(name) + "` must be ";
+  if (!nb::try_cast(object, array) || array.device_type() != nb::device::cpu::value || 
+      array.dtype() != (integers ? nb::dtype<int32_t>() : nb::dtype<float>())) {
+    const nb::object kind = nb::hasattr(object, "dtype") ? object.attr("dtype") : nb::borrow(object.type());
+    throw nb::type_error((subject + "an array of " + (integers ? "int32" : "float32") + ". Received: " + text(kind) + ".").c_str());
+  }
+  const Shape received(array.shape_ptr(), array.shape_ptr() + array.ndim());
+  if (received != shape) refuse(subject + "of shape " + written(shape) + ". Received: " + written(received) + ".");
+  bool empty = false;
+  for (const int64_t size : shape) empty |= size == 0;
+  if (!empty && !contiguous(array))
+    refuse(subject + "contiguous, row by row. Received: other strides; use numpy.ascontiguousarray.");
+  if (reinterpret_cast<uintptr_t>(array.data()) % alignof(float))
+    refuse(subject + "aligned to a float. Received: an address between two floats; use a copy.");
+  return array;
+}
+
+}  // namespace atrous_python
+
+namespace {
+
+using Result = nb::ndarray<nb::numpy, float>;
+
+constexpr const char* kDirections[] = {"forward", "input_gradient", "kernel_gradient"};
 
 // ---- arguments -------------------------------------------------------------------------------------------------------------
 
@@ -122,57 +163,6 @@ Shape kernel_shape(const atrous_conv& conv) {
   return shape;
 }
 
-std::string written(const Shape& shape) {
-  std::string out = "(";
-  for (size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
-  return out + (shape.size() == 1 ? ",)" : ")");
-}
-
-bool contiguous(const Operand& array) {
-  int64_t step = 1;
-  for (size_t i = array.ndim(); i-- > 0;) {
-    if (array.shape(i) != 1 && array.stride(i) != step) return false;
-    step *= static_cast<int64_t>(array.shape(i));
-  }
-  return true;
-}
-
-// The array that `object` is. It must live as long as its data are used.
-Operand operand(nb::handle object, const char* name, const Shape& shape) {
-  Operand array;
-  const std::string subject = "`" + std::string(name) + "` must be ";
-  if (!nb::try_cast(object, array) || array.device_type() != nb::device::cpu::value || array.dtype() != nb::dtype<float>()) {
-    const nb::object kind = nb::hasattr(object, "dtype") ? object.attr("dtype") : nb::borrow(object.type());
-    throw nb::type_error((subject + "an array of float32. Received: " + text(kind) + ".").c_str());
-  }
-  const Shape received(array.shape_ptr(), array.shape_ptr() + array.ndim());
-  if (received != shape) refuse(subject + "of shape " + written(shape) + ". Received: " + written(received) + ".");
-  bool empty = false;
-  for (const int64_t size : shape) empty |= size == 0;
-  if (!empty && !contiguous(array))
-    refuse(subject + "contiguous, row by row. Received: other strides; use numpy.ascontiguousarray.");
-  if (reinterpret_cast<uintptr_t>(array.data()) % alignof(float))
-    refuse(subject + "aligned to a float. Received: an address between two floats; use a copy.");
-  return array;
-}
-
-Result allocate(const Shape& shape) {
-  size_t elements = 1;
-  std::vector<size_t> sizes;
-  for (const int64_t size : shape) {
-    elements *= static_cast<size_t>(size);
-    sizes.push_back(static_cast<size_t>(size));
-  }
-  void* data = ::operator new(elements * sizeof(float), kAlignment);
-  try {
-    const nb::capsule owner(data, [](void* memory) noexcept { ::operator delete(memory, kAlignment); });
-    return Result(static_cast<float*>(data), sizes.size(), sizes.data(), owner);
-  } catch (...) {
-    ::operator delete(data, kAlignment);
-    throw;
-  }
-}
-
 // ---- the module ------------------------------------------------------------------------------------------------------------
 
 nb::dict plan(const std::string& direction, const nb::dict& conv, const std::optional<std::string>& algorithm) {
@@ -200,7 +190,7 @@ Result run(const std::string& direction, nb::object first, nb::object second, nb
   const Operand b = operand(second, to_kernel ? "upstream" : "kernel", to_kernel ? y : w);
   std::optional<Operand> c;
   if (!bias.is_none() && !to_kernel) c = operand(bias, "bias", {forward ? given.filters : given.channels});
-  Result result = allocate(forward ? y : to_kernel ? w : x);
+  Result result = allocate<float>(forward ? y : to_kernel ? w : x);
   const std::unique_ptr<char[]> workspace(new char[made.workspace]);
   atrous_status status;
   {
@@ -256,4 +246,5 @@ NB_MODULE(_native, module) {
         return atrous_peak();
       },
       "Multiply-adds a second that one core can do, measured now.");
+  add_streams(module);
 }

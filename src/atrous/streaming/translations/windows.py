@@ -1,0 +1,164 @@
+"""Layers that read several steps, or move them."""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import layers
+
+from atrous.field.graph import Use
+from atrous.field.rules.convolutions import CONVOLUTIONS, POOLS, TRANSPOSED, spec_of
+from atrous.streaming.drafting import Draft, View, array
+from atrous.streaming.parts import is_operation
+from atrous.streaming.program import Op, Source
+from atrous.streaming.translations.registry import bias_of, check_format, time_map, translates, translates_operation
+
+
+@translates(*CONVOLUTIONS)
+def _convolution(draft: Draft, use: Use) -> None:
+    layer = use.layer
+    check_format(draft, layer)
+    if isinstance(layer, layers.SeparableConv1D):
+        kernel = array(layer.depthwise_kernel)
+        spread = _depthwise(draft, use, kernel, None)
+        made = draft.new(layer.filters, draft.steps(use.outputs[0]))
+        pointwise = array(layer.pointwise_kernel)
+        draft.add(Op("product", made, (Source(spread, weights=pointwise),), bias=bias_of(layer)))
+    elif isinstance(layer, layers.DepthwiseConv1D):
+        made = _depthwise(draft, use, array(layer.kernel), bias_of(layer))
+    elif isinstance(layer, layers.Conv1D):
+        made = _product(draft, use, array(layer.kernel), bias_of(layer), layer.groups)
+    else:
+        raise draft.refusal("it has more than one spatial axis")
+    draft.activated(made, layer.activation)
+
+
+def _product(draft: Draft, use: Use, kernel: np.ndarray, bias: np.ndarray | None, groups: int) -> int:
+    key, step = use.inputs[0], time_map(use)
+    draft.channels(key)
+    made = draft.new(kernel.shape[-1], draft.steps(use.outputs[0]))
+    if key not in draft.plan.flows:  # of a single position, what isn't padding
+        met = [m for m, position in enumerate(step.taps[0]) if position == 0]
+        if draft.plan.graph.shapes[use.outputs[0]][0] != 1 or len(met) != 1:
+            raise draft.refusal("it works along an axis that isn't time")
+        draft.add(Op("product", made, (Source(draft.at_rest(key), weights=kernel[met], groups=groups),), bias=bias))
+        return made
+    offsets = draft.taps(key, step.taps[0], step.advance)
+    draft.add(Op("product", made, (Source(draft.views[key].tensor, offsets, kernel, step.advance, groups),), bias=bias))
+    return made
+
+
+def _depthwise(draft: Draft, use: Use, kernel: np.ndarray, bias: np.ndarray | None) -> int:
+    taps, channels, multiplier = kernel.shape
+    if multiplier > 1:
+        return _product(draft, use, kernel.reshape(taps, 1, channels * multiplier), bias, channels)
+    key, step = use.inputs[0], time_map(use)
+    if key not in draft.plan.flows:
+        raise draft.refusal("it works along an axis that isn't time")
+    made = draft.new(channels, draft.steps(use.outputs[0]))
+    offsets = draft.taps(key, step.taps[0], step.advance)
+    draft.add(Op("depthwise", made, (Source(draft.views[key].tensor, offsets, kernel[..., 0], step.advance),), bias=bias))
+    return made
+
+
+@translates(*TRANSPOSED)
+def _transposed(draft: Draft, use: Use) -> None:
+    layer, key = use.layer, use.inputs[0]
+    check_format(draft, layer)
+    if key not in draft.plan.flows or not isinstance(layer, layers.Conv1DTranspose):
+        raise draft.refusal("it works along an axis that isn't time")
+    extra = layer.output_padding
+    (axis,) = spec_of(layer, 1).transposed((extra,) if isinstance(extra, int) else extra)
+    kernel, rate = array(layer.kernel).transpose(0, 2, 1), layer.dilation_rate[0]
+    made = draft.new(layer.filters, draft.steps(use.outputs[0]))
+    for phase in range(axis.stride):
+        met = [m for m in range(len(kernel)) if (phase + axis.before - rate * m) % axis.stride == 0]
+        positions = [(phase + axis.before - rate * m) // axis.stride for m in met]
+        offsets = draft.taps(key, positions, 1) if met else (0,)
+        weights = kernel[met] if met else np.zeros_like(kernel[:1])
+        source = Source(draft.views[key].tensor, offsets, np.ascontiguousarray(weights))
+        draft.add(Op("product", made, (source,), bias=bias_of(layer), stretch=axis.stride, phase=phase))
+    draft.activated(made, layer.activation)
+
+
+@translates(*POOLS)
+def _pool(draft: Draft, use: Use) -> None:
+    check_format(draft, use.layer)
+    key, step = use.inputs[0], time_map(use)
+    if key not in draft.plan.flows:
+        raise draft.refusal("it works along an axis that isn't time")
+    draft.channels(key)
+    x = draft.at_rest(key)
+    code = "max_pool" if "Max" in type(use.layer).__name__ else "average_pool"
+    draft.add(Op(code, draft.result(), (Source(x, draft.taps(key, step.taps[0], step.advance), stride=step.advance),)))
+
+
+@translates(layers.UpSampling1D)
+@translates_operation("Repeat")
+def _repeat(draft: Draft, use: Use) -> None:
+    key, times = use.inputs[0], time_map(use).period
+    if key not in draft.plan.flows or draft.steps(use.outputs[0]) != times * draft.steps(key):
+        raise draft.refusal("it repeats along an axis that isn't time")
+    x, made = draft.at_rest(key), draft.result()
+    for phase in range(times):
+        draft.add(Op("copy", made, (Source(x),), stretch=times, phase=phase, channels=draft.width(key)))
+
+
+@translates(layers.ZeroPadding1D, layers.Cropping1D)
+@translates_operation("Pad")
+def _shift(draft: Draft, use: Use) -> None:
+    key = use.inputs[0]
+    if key not in draft.plan.flows or draft.shape(key) != draft.shape(use.outputs[0]):
+        raise draft.refusal("it pads or cuts an axis that isn't time")
+    given = use.call.kwargs.get("constant_values", use.call.args[1] if len(use.call.args) > 1 else None)
+    if getattr(use.layer, "value", 0) or (is_operation(use, "Pad") and given not in (None, 0)):
+        raise draft.refusal("it pads something else than zeros")
+    draft.alias(time_map(use).taps[0][0])
+
+
+@translates_operation("GetItem")
+def _get_item(draft: Draft, use: Use) -> None:
+    key, made = use.inputs[0], use.outputs[0]
+    if key in draft.plan.flows:
+        step = time_map(use)
+        if step.advance != 1:
+            x = draft.views[key].tensor
+            offsets = draft.taps(key, step.taps[0], step.advance)
+            draft.add(Op("copy", draft.result(), (Source(x, offsets, stride=step.advance),), channels=draft.width(key)))
+        elif draft.shape(key) == draft.shape(made):
+            draft.alias(step.taps[0][0])
+        else:
+            _some_channels(draft, use)
+    else:
+        _some_channels(draft, use)
+
+
+def _some_channels(draft: Draft, use: Use) -> None:
+    """Channels that stand side by side."""
+    key, made, rank = use.inputs[0], use.outputs[0], len(use.call.shape)
+    draft.channels(key)
+    links = [link for link in use.reads[0].links[0] if rank - 1 in link.out_of]
+    first = links[0].map.taps[0][0] if links else 0
+    stepped = bool(links) and links[0].map.advance > 1
+    if stepped or (key in draft.plan.flows and time_map(use).taps[0][0]):
+        raise draft.refusal("it takes some steps and some channels at once, or channels that aren't neighbours")
+    draft.add(Op("copy", draft.result(), (Source(draft.at_rest(key)),), from_channel=first, channels=draft.width(made)))
+
+
+@translates_operation("Split")
+def _split(draft: Draft, use: Use) -> None:
+    key = use.inputs[0]
+    draft.channels(key)
+    x, rank = draft.at_rest(key), len(use.call.shape)
+    if use.layer.axis not in (-1, rank):
+        raise draft.refusal("it splits along time")
+    first = 0
+    for made in use.outputs:
+        number = draft.new(draft.width(made), draft.steps(made))
+        draft.views[made] = View(number)
+        draft.add(Op("copy", number, (Source(x),), from_channel=first, channels=draft.width(made)))
+        first += draft.width(made)
+
+
+def last_step(draft: Draft, use: Use) -> None:
+    """`x[:, -1]`."""
+    draft.add(Op("last", draft.result(), (Source(draft.at_rest(use.inputs[0])),)))
