@@ -144,9 +144,12 @@ def _array(option: str, text: str) -> Samples:
     except ValueError:
         pass
     try:
-        return np.asarray(np.load(text, allow_pickle=False))[None]
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"`{option}` must be a .npy file of numbers. Received: {text!r}: {error}") from None
+        array = np.load(text, allow_pickle=False)
+    except (ValueError, EOFError):
+        array = None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+        raise ValueError(f"`{option}` must be a .npy file of numbers. Received: {option} {text}")
+    return array[None]
 
 
 @contextlib.contextmanager

@@ -11,13 +11,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from atrous.models.wavenet import LEAST_LOG_SCALE
 from atrous.spec import parse_integer
 from atrous.streaming import conditions as conditioning
 from atrous.streaming.sampling import Array, Kind, Sampler, as_drawn, as_fed, kind_of
 from atrous.streaming.stream import Stream
 
-BLOCK = {"native": 1000, "functional": 50}
-"""Samples that are made at once: between two blocks progress is told, and Ctrl-C heard."""
+Given = list[tuple[bool, Array]]
+"""Conditions: whether each is in time, and its values."""
 
 
 def generate(
@@ -112,24 +113,61 @@ def generate_blocks(
     return live, _blocks(live, sampler, heard, given, samples)
 
 
-def _blocks(live: Stream, sampler: Sampler, heard: Array, given: list[tuple[bool, Array]], samples: int) -> Iterator[Array]:
+def _blocks(live: Stream, sampler: Sampler, heard: Array, given: Given, samples: int) -> Iterator[Array]:
     """Hears the primer, and then what it draws."""
-
-    def inputs(fed: Array, first: int) -> list[Array]:
-        last = first + fed.shape[1]
-        return [fed, *(x[:, first:last] if in_time else x for in_time, x in given)]
-
+    draws = _Native(live, sampler) if live.engine == "native" and sampler.kind.feeds_what_it_draws else _Stepwise(live, sampler)
     at = heard.shape[1] - 1
     if at:
-        live.step(inputs(heard[:, :-1], 0))
+        live.step([heard[:, :-1], *(x[:, :at] if timed else x for timed, x in given)])
     fed = heard[:, -1:]
-    block = BLOCK[live.engine]
-    for begin in range(0, samples, block):
+    for begin in range(0, samples, draws.block):
+        steps = min(draws.block, samples - begin)
+        drawn, fed = draws(fed, [(timed, x[:, at : at + steps] if timed else x) for timed, x in given], steps)
+        at += steps
+        yield drawn
+
+
+class _Stepwise:
+    """Draws in Python: a step of the stream a sample."""
+
+    block = 50
+
+    def __init__(self, live: Stream, sampler: Sampler) -> None:
+        self.live, self.sampler = live, sampler
+
+    def __call__(self, fed: Array, given: Given, steps: int) -> tuple[Array, Array]:
+        """What is drawn in so many steps, and what is to be heard next."""
         drawn = []
-        for _ in range(min(block, samples - begin)):
-            drawn.append(sampler.draw(np.asarray(live.step(inputs(fed, at)))[:, 0]))
-            fed, at = as_fed(drawn[-1][:, None], sampler.kind), at + 1
-        yield np.stack(drawn, axis=1)
+        for t in range(steps):
+            now = [x[:, t : t + 1] if timed else x for timed, x in given]
+            drawn.append(self.sampler.draw(np.asarray(self.live.step([fed, *now]))[:, 0]))
+            fed = as_fed(drawn[-1][:, None], self.sampler.kind)
+        return np.stack(drawn, axis=1), fed
+
+
+class _Native:
+    """Draws in the native core, many samples a call."""
+
+    block = 1000
+
+    def __init__(self, live: Stream, sampler: Sampler) -> None:
+        self.engine, self.sampler, kind = live._engine, sampler, sampler.kind
+        self.random = np.array([random.state for random in sampler.random], np.uint64)
+        self.table = as_fed(np.arange(kind.classes)[None], kind)[0] if kind.draws_codes and kind.takes != "codes" else None
+
+    def __call__(self, fed: Array, given: Given, steps: int) -> tuple[Array, Array]:
+        """What is drawn in so many steps, and what is to be heard next."""
+        drawn, fed = self.engine.generate(
+            steps,
+            self.sampler.kind.head,
+            self.random,
+            fed[:, 0],
+            [x for _, x in given],
+            self.sampler.temperature,
+            self.table,
+            LEAST_LOG_SCALE,
+        )
+        return drawn, fed[:, None]
 
 
 def _primed(primer: Any, kind: Kind, batch_size: int) -> Array:

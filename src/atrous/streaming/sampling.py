@@ -31,6 +31,11 @@ class Kind:
     classes: int
 
     @property
+    def feeds_what_it_draws(self) -> bool:
+        """Whether what is drawn needs no more than a table to be heard."""
+        return self.draws_codes or self.takes == "samples"
+
+    @property
     def draws_codes(self) -> bool:
         """Whether what is drawn are codes; else samples."""
         return self.head == "categorical"
@@ -78,6 +83,11 @@ def kind_of(model: keras.Model, head: str | None = None) -> Kind:
     else:
         one_hot = head == "categorical"
         kind = Kind(head, "one-hot" if one_hot else "samples", fed.shape[-1], made if one_hot else 0)
+    if (
+        kind.head == "categorical"
+        and getattr(outputs[0]._keras_history.operation, "activation", None) is keras.activations.softmax
+    ):
+        raise ValueError("`model` must give logits, to be drawn from. Received: its last layer has activation='softmax'.")
     fits = {
         "categorical": made == {"codes": kind.classes, "one-hot": kind.channels, "samples": made}[kind.takes],
         "logistics": made % 3 == 0 and kind.channels == 1,
