@@ -38,6 +38,8 @@ class FunctionalEngine:
         compiler = COMPILERS.get(keras.backend.backend())
         self._run: Function = compiler(step) if compiler else step
         self._state: State | None = None
+        with _no_gradients():
+            _try(step)
 
     def reset(self, inputs: Sequence[np.ndarray | None]) -> None:
         """Begins a signal; `inputs` holds those without time, where they are known."""
@@ -70,6 +72,22 @@ class FunctionalEngine:
             name: ops.cast(ops.convert_to_tensor(state[name]), keras.backend.standardize_dtype(own.dtype))
             for name, own in self._state.items()
         }
+
+
+def _try(step: Step) -> None:
+    """Runs a block of zeros, for what only running a layer tells; JAX, which compiles each operation, looks at shapes alone."""
+    plan = step.plan
+    blocks = [
+        np.zeros([1, *(flow.rows(plan.block) if flow and d == flow.dim else n for d, n in enumerate(plan.graph.shapes[key]))])
+        for key, flow in ((key, plan.flows.get(key)) for key in plan.inputs)
+    ]
+    inputs = [x.astype(plan.dtypes.get(key, "float32")) for key, x in zip(plan.inputs, blocks, strict=True)]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.eval_shape(lambda: step(inputs, step.initial_state(1, inputs)))
+    else:
+        step(inputs, step.initial_state(1, inputs))
 
 
 class _Traced:

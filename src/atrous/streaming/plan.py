@@ -25,7 +25,7 @@ POSITION = "position"
 """Samples that came, as long as it matters: int32, (1,). Only in the state of a model that needs it."""
 LEFT = "left"
 """Samples until the signal ends, int32, (1,); very many while that isn't known. Only where rows follow the last sample."""
-RESERVED = (POSITION, LEFT, "samples")
+RESERVED = (POSITION, LEFT, "samples", "engine")
 """Names in a state that are of no layer."""
 
 

@@ -64,8 +64,8 @@ def load(path: str | Path, mark: str) -> dict[str, np.ndarray]:
         ValueError: It is no such file, or of another model.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        with Path(path).open("rb") as file:
+            arrays = dict(np.load(file, allow_pickle=False))
         found = str(arrays.pop(_FINGERPRINT))
     except FileNotFoundError:
         raise

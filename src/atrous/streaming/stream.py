@@ -11,10 +11,11 @@ import numpy as np
 
 from atrous.streaming import state as files
 from atrous.streaming.compiling import FunctionalEngine
+from atrous.streaming.engine import NativeEngine
 from atrous.streaming.functional import Step
 from atrous.streaming.plan import Flow
 
-SAMPLES, GIVEN = "samples", "given_"
+SAMPLES, ENGINE, GIVEN = "samples", "engine", "given_"
 EVER = 2**31
 """Samples of delay that `predict` doesn't mind."""
 
@@ -42,7 +43,8 @@ def stream(
             layers, whatever works step by step, in any graph; no layer that needs the whole signal, such as global pooling.
         batch_size: Signals that run side by side.
         lookahead: Samples that the output may be late, for a model that sees later ones: `padding="same"`, say.
-        engine: `"native"`: the native core, in float32. `"functional"`: Keras operations. `None`: native where it can be.
+        engine: `"native"`: the native core, in float32, with the weights as they are now. `"functional"`: Keras operations.
+            `None`: native where it can be.
         check_finite: Whether a step refuses NaN and infinity.
         input_shape: As `atrous.field.analyze` takes it, for a model without a graph.
 
@@ -90,13 +92,18 @@ class Stream:
         self.reset()
 
     def _chosen(self, step: Step, engine: str | None) -> Any:
-        if engine != "functional":
-            self.why_not_native = "not built yet"
-            if engine == "native":
-                raise ValueError(f"`engine` must be 'functional' for this model: {self.why_not_native}.")
-        else:
+        """The native engine where it is asked for or can be, else the functional one."""
+        if engine == "functional":
             self.why_not_native = "engine='functional'"
-        return FunctionalEngine(step, self.batch_size)
+            return FunctionalEngine(step, self.batch_size)
+
+        try:
+            return NativeEngine(step.plan, self.batch_size)
+        except ValueError as error:
+            if engine == "native":
+                raise ValueError(f"`engine` must be 'functional' for this model. Received: engine='native'; {error}") from error
+            self.why_not_native = str(error)
+            return FunctionalEngine(step, self.batch_size)
 
     # ---- running -------------------------------------------------------------------------------------------------------------
 
@@ -179,19 +186,23 @@ class Stream:
     def state(self) -> dict[str, np.ndarray]:
         """All that is kept between steps, by the names of the layers; assign it to go on from there.
 
-        Beside the histories, `samples` is how many came, and `given_…` the inputs without time.
+        Beside the histories, `samples` is how many came, `given_…` are the inputs without time, and `engine` is whose it is.
         """
         if self._over:
             raise ValueError("`state` must be read before `flush`, which ended the signal.")
         self._begin(self._static)
         given = {f"{GIVEN}{name}": x for name, x in zip(self.plan.names, self._static, strict=True) if x is not None}
-        return {**self._engine.state, SAMPLES: np.array(self._samples, "int64"), **given}
+        return {**self._engine.state, SAMPLES: np.array(self._samples, "int64"), ENGINE: np.array(self.engine), **given}
 
     @state.setter
     def state(self, state: Mapping[str, np.ndarray]) -> None:
         given = {name: np.array(value) for name, value in state.items()}
         static = [given.pop(f"{GIVEN}{name}", None) for name in self.plan.names]
-        samples = given.pop(SAMPLES, None)
+        samples, engine = given.pop(SAMPLES, None), str(given.pop(ENGINE, self.engine))
+        if engine != self.engine:
+            raise ValueError(
+                f"`state` must be of the engine {self.engine!r}. Received: one of {engine!r}; pass engine={engine!r}."
+            )
         before = self._static, self._begun, self._over
         try:
             self._static, self._over = static, False
