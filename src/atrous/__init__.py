@@ -48,6 +48,7 @@ __all__ = [
     "recipes",
     "report",
     "spec",
+    "streaming",
     "surgery",
     "tiled",
     "to_keras",
