@@ -119,7 +119,14 @@ def test_predict_takes_files_and_folders_in_any_form(run, data, tmp_path):
 def test_same_seed_same_figures(data, tmp_path, plain_report):
     def figures(name, seed):
         run = atrous.train(
-            data=data, output=tmp_path / name, epochs=1, batch_size=24, seed=seed, augment=("flip", "shift"), quiet=True
+            data=data,
+            output=tmp_path / name,
+            epochs=1,
+            batch_size=24,
+            seed=seed,
+            depth=1,
+            augment=("flip", "shift"),
+            quiet=True,
         )
         return {name: value for name, value in run.metrics[0].items() if name != "seconds"}, run.test["loss"]
 
@@ -178,7 +185,9 @@ def test_early_stopping_ends_a_run(data, tmp_path, plain_report):
 
 def test_a_loss_that_is_no_number_ends_training_and_keeps_the_last_checkpoint(data, tmp_path):
     # Weights step beyond float32 and become infinite; merely large ones give NaN or not by the order of summation.
-    with pytest.raises(FloatingPointError, match=r"The loss became (nan|inf) in epoch 1, step .*smaller `learning_rate` than 3e\+38"):
+    with pytest.raises(
+        FloatingPointError, match=r"The loss became (nan|inf) in epoch 1, step .*smaller `learning_rate` than 3e\+38"
+    ):
         atrous.train(data=data, output=tmp_path / "run", epochs=3, learning_rate=3e38, quiet=True)
     assert all(np.isfinite(row["loss"]) for row in Run(tmp_path / "run").metrics)
 

@@ -87,6 +87,7 @@ def _build(config: Config) -> keras.Model:
     if policy == "mixed_float16":  # small gradients would vanish in its narrow range
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(optimizer, **task.measures(config), auto_scale_loss=False)
+    optimizer.build(model.trainable_variables)  # TensorFlow traces a step that makes variables twice
     return model
 
 
