@@ -1,11 +1,11 @@
 """Settings of the whole suite."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-import keras
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -16,7 +16,14 @@ settings.register_profile(
 settings.load_profile("atrous")
 
 
+def pytest_collection_finish():
+    """What was imported stays: the garbage collector needn't look through it, hundreds of thousands of objects, every time."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _same_weights_every_time():
     """A test that depends on the weights that it draws fails always or never."""
+    import keras  # not above: the process that hands out the tests would take seconds to import it, and the others wait
+
     keras.utils.set_random_seed(1)
