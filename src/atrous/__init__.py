@@ -9,13 +9,27 @@ from typing import TYPE_CHECKING, Any
 from atrous._backend import prepare
 
 if TYPE_CHECKING:
-    from atrous import blocks, data, field, layers, models, ops, plots, recipes, report, spec, surgery, tiled
+    from atrous import blocks, data, field, layers, models, ops, plots, recipes, report, spec, streaming, surgery, tiled
     from atrous.board import FieldBoard
     from atrous.ops.native import portable
     from atrous.surgery import accelerate, explain, export, to_keras, to_output_stride
     from atrous.workflow import evaluate, predict, train
 
-MODULES = ("blocks", "data", "field", "layers", "models", "ops", "plots", "recipes", "report", "spec", "surgery", "tiled")
+MODULES = (
+    "blocks",
+    "data",
+    "field",
+    "layers",
+    "models",
+    "ops",
+    "plots",
+    "recipes",
+    "report",
+    "spec",
+    "streaming",
+    "surgery",
+    "tiled",
+)
 FUNCTIONS = {
     "FieldBoard": "atrous.board",
     "accelerate": "atrous.surgery",

@@ -10,11 +10,13 @@ import numpy as np
 from keras import layers, ops, tree
 
 from atrous.field.graph import Use
-from atrous.streaming.parts import Part, Tensor, called, compute
+from atrous.streaming.parts import Part, Tensor, called, compute, twin
 from atrous.streaming.plan import LEFT, POSITION, Flow, History, Plan, Stage, Taken
 from atrous.streaming.planning import plan_of
 
 State = dict[str, Tensor]
+UNROLLED = 64
+"""Steps of a recurrent layer that are written out: other runtimes know no loop."""
 
 
 class Step:
@@ -73,6 +75,8 @@ class _Run:
     def recurrent(self, stage: Stage, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Outputs of a recurrent layer, all or the last, and its new state."""
         layer = stage.use.layer
+        if x.shape[1] <= UNROLLED:
+            layer = twin(layer, unroll=True)
         x = ops.cast(x, layer.compute_dtype)
         last, every, state = layer.inner_loop(sequences=x, initial_state=state, mask=None, training=False)
         return ops.cast(every if layer.return_sequences else last, layer.compute_dtype), state
