@@ -46,7 +46,7 @@ class NativeEngine:
         self.program = _program(self.plan)
         self._stream = native.core().Stream(self.program, batch_size)
         self._given: list[Array | None] = [None] * len(self.program.inputs)
-        self._names = [self._name(tensor) for tensor, _ in self._stream.state()]
+        self._names = [f"past{i}" for i in range(len(self._stream.state()))]
         self._codes = {op.sources[0].tensor for op in self.program.ops if op.code == "embed"}
 
     def reset(self, inputs: Sequence[Array | None] = ()) -> None:
@@ -79,7 +79,7 @@ class NativeEngine:
 
     @property
     def state(self) -> dict[str, Array]:
-        """What is kept of the past: by tensors' names, `(batch_size, steps, channels)`, oldest first; and `position`."""
+        """What is kept: `past0`, `past1`, … in the order of the network, `(batch_size, steps, channels)`; and `position`."""
         arrays = dict(zip(self._names, (values for _, values in self._stream.state()), strict=True))
         return {**arrays, POSITION: np.array([self._stream.units], "int64")}
 
@@ -151,11 +151,6 @@ class NativeEngine:
         if key in self.plan.flows:
             shape = (x.shape[1], *shape[1:])
         return x.reshape(self.batch_size, *shape)
-
-    def _name(self, tensor: int) -> str:
-        """For users: the layer that reads it first."""
-        reader = next(op.name for op in self.program.ops if tensor in op.reads and any(min(s.offsets) < 0 for s in op.sources))
-        return f"{reader.replace('/', '_')}.{tensor}"
 
 
 def seeded(seed: int, batch_size: int) -> Array:

@@ -9,10 +9,27 @@ import numpy as np
 from keras import layers
 
 from atrous.field.graph import Use
-from atrous.streaming.drafting import Draft, array
+from atrous.streaming.drafting import Draft, View, array
 from atrous.streaming.functions import LINEAR, Function, of_layer, of_operation
 from atrous.streaming.program import Op, Source
 from atrous.streaming.translations.registry import bias_of, check_last, translates, translates_operation
+
+FIXING_ZERO = (
+    "relu",
+    "leaky_relu",
+    "clipped_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "tanh",
+    "hard_silu",
+    "softsign",
+    "abs",
+    "square",
+)
+"""Functions that leave 0 as it is."""
 
 NOTHING = (
     layers.Identity,
@@ -104,6 +121,11 @@ def apply(draft: Draft, use: Use, function: Function | None) -> None:
     """The output of a layer is a function of each number."""
     if function == LINEAR:
         return draft.alias()
+    view = draft.views[use.inputs[0]]
+    if view.shift < 0 and function and function[0] in FIXING_ZERO:  # what is zero before the beginning stays so
+        made = draft.new(draft.tensors[view.tensor].channels, draft.tensors[view.tensor].steps)
+        draft.views[use.outputs[0]] = View(made, view.shift)
+        return draft.function(view.tensor, function, made)
     x = draft.at_rest(use.inputs[0])
     return draft.function(x, function, draft.result())
 

@@ -7,6 +7,7 @@ from keras import layers
 
 from atrous.field.graph import Use
 from atrous.field.rules.convolutions import CONVOLUTIONS, POOLS, TRANSPOSED, spec_of
+from atrous.layers import StridedPadding
 from atrous.streaming.drafting import Draft, View, array
 from atrous.streaming.parts import is_operation
 from atrous.streaming.program import Op, Source
@@ -103,7 +104,7 @@ def _repeat(draft: Draft, use: Use) -> None:
         draft.add(Op("copy", made, (Source(x),), stretch=times, phase=phase, channels=draft.width(key)))
 
 
-@translates(layers.ZeroPadding1D, layers.Cropping1D)
+@translates(layers.ZeroPadding1D, layers.Cropping1D, StridedPadding)
 @translates_operation("Pad")
 def _shift(draft: Draft, use: Use) -> None:
     key = use.inputs[0]
