@@ -22,6 +22,11 @@ def application(name: str, **options: Any) -> Callable[[Size], Any]:
     return make
 
 
+def without_values() -> Any:
+    """Models made in this context have weights of the right shapes that are never drawn: large ones are made in a moment."""
+    return keras.StatelessScope(initialize_variables=False)
+
+
 def randomized(model: Any, seed: int = 0) -> Any:
     """Random weights that keep signals alive, and random statistics: no channel is like another, none is centred."""
     generator = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ import pytest
 from atrous.blocks import BasicBlock, BottleneckBlock
 from atrous.field import analyze
 from atrous.models import DRN, ResNet
+from backbones import without_values
 
 PUBLISHED = {
     "a_50": 25_557_032,
@@ -44,7 +45,8 @@ def other_weights(model: Any) -> None:
 
 @pytest.mark.parametrize("variant", PUBLISHED)
 def test_drn_has_the_published_size(variant):
-    model = DRN(variant, classes=1000, input_shape=(224, 224, 3))
+    with without_values():
+        model = DRN(variant, classes=1000, input_shape=(224, 224, 3))
     assert trainable(model) == PUBLISHED[variant]
     assert model.output_shape == (None, 1000)
     last = "stage4" if variant == "a_50" else "stage8"
@@ -53,7 +55,8 @@ def test_drn_has_the_published_size(variant):
 
 @pytest.mark.parametrize("variant", TORCHVISION)
 def test_resnet_has_the_published_size(variant):
-    assert trainable(ResNet(variant)) == TORCHVISION[variant]
+    with without_values():
+        assert trainable(ResNet(variant)) == TORCHVISION[variant]
 
 
 CASES = [
