@@ -2,6 +2,7 @@
 
 import io
 import os
+import resource
 import struct
 import threading
 import wave
@@ -106,6 +107,20 @@ def test_a_file_that_is_not_finished_leaves_the_old_one(tmp_path):
 
     with pytest.raises(RuntimeError):
         fail()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "x.wav"
+    path.write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="could not be written; is the disk full"), audio.sound_file(path, 8000, 1) as writer:
+            writer.write(sound(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -58,6 +58,7 @@ def generate(
     if not 0 < seconds < float("inf"):
         raise ValueError(f"`--seconds` must be positive. Received: --seconds {seconds:g}")
     sound.check_files(output, SUFFIXES, primer, local)
+    sound.refuse_terminal(output)
     loaded = messages.load_workflow(as_json or output == sound.PIPE).load_model(run)
     from atrous.streaming import generation, sampling
 
@@ -186,7 +187,8 @@ def _summary(facts: dict[str, Any]) -> str:
     why = f" ({facts['why_not_native']})" if facts["why_not_native"] else ""
     seconds = facts["samples"] / facts["sample_rate"]
     lines = [
-        f"{seconds:.2f} s of sound ({facts['samples']:,} samples of {facts['sample_rate']:,} Hz) in {facts['seconds']:.2f} s: "
+        f"{'stopped after ' if facts['stopped'] else ''}{seconds:.2f} s of sound "
+        f"({facts['samples']:,} samples of {facts['sample_rate']:,} Hz) in {facts['seconds']:.2f} s: "
         f"{facts['samples_per_second']:,.0f} samples/s, {facts['real_time_factor']:.3g} times real time",
         f"engine: {facts['engine']}{why}",
     ]

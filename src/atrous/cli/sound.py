@@ -36,8 +36,6 @@ def sound_in(path: str, encoding: str | None, sample_rate: int | None, channels:
     from atrous.streaming.audio import FileReader, PipeReader
 
     if path == PIPE:
-        if sys.stdin.isatty():
-            raise ValueError("`--input` must be a sound file, or sound must be piped in. Received: --input - on a terminal.")
         yield PipeReader(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer), encoding, sample_rate, channels)
     elif Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
         with open(path, "rb", buffering=0) as file:
@@ -56,8 +54,7 @@ def sound_out(path: str, sample_rate: int, channels: int, encoding: str, raw: bo
         with audio.sound_file(path, sample_rate, channels, encoding) as writer:
             yield writer
         return
-    if sys.stdout.isatty():
-        raise ValueError("`--output` must be a file, or be piped into something. Received: --output - on a terminal.")
+    refuse_terminal(path)
     file = sys.stdout.buffer
     yield audio.pcm(file, encoding) if raw else audio.wav(file, sample_rate, channels, encoding)
 
@@ -65,9 +62,17 @@ def sound_out(path: str, sample_rate: int, channels: int, encoding: str, raw: bo
 def check_files(output: str, suffixes: tuple[str, ...], *inputs: str | Path | None) -> None:
     """Finds mistakes before anything slow begins: inputs that aren't there, an output that is one of them or nothing known."""
     for path in inputs:
+        if str(path) == PIPE and sys.stdin.isatty():
+            raise ValueError("`--input` must be a sound file, or sound must be piped in. Received: --input - on a terminal.")
         if path is not None and str(path) != PIPE:
             open(path, "rb").close() if Path(path).is_file() else os.stat(path)
             if output != PIPE and Path(output).exists() and os.path.samefile(path, output):
                 raise ValueError(f"`--output` must be another file than what is read. Received: --output {output}")
     if output != PIPE and Path(output).suffix.lower() not in suffixes:
         raise ValueError(f"`--output` must be a file ending in {', '.join(suffixes)}, or -. Received: --output {output}")
+
+
+def refuse_terminal(output: str) -> None:
+    """Sound isn't printed on a screen."""
+    if output == PIPE and sys.stdout.isatty():
+        raise ValueError("`--output` must be a file, or be piped into something. Received: --output - on a terminal.")

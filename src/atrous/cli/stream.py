@@ -78,7 +78,7 @@ def stream(
     sound.check_files(output, SUFFIXES, input_, warm_up)
     if every < 1:
         raise ValueError(f"`--every` must be a positive integer. Received: --every {every}")
-    loaded = messages.load_workflow(True).load_model(run)
+    loaded = messages.load_workflow(as_json or output == sound.PIPE).load_model(run)
     from atrous.streaming import live
     from atrous.streaming.stream import Stream
 
@@ -213,7 +213,8 @@ def _summary(figures: Figures, clipped: int, bytes_lost: int) -> None:
     seconds, ms = figures.samples / figures.sample_rate, figures.block_ms
     why = f" ({figures.why_not_native})" if figures.why_not_native else ""
     lines = [
-        f"{seconds:.2f} s of sound ({figures.samples:,} samples of {figures.sample_rate:,} Hz), {figures.steps:,} steps out",
+        f"{'stopped after ' if figures.stopped else ''}{seconds:.2f} s of sound "
+        f"({figures.samples:,} samples of {figures.sample_rate:,} Hz), {figures.steps:,} steps out",
         f"engine: {figures.engine}{why}",
         f"latency: {figures.latency:,} samples, {figures.latency_ms:.1f} ms: a block of up to {figures.block:,}"
         + (f", and {figures.lookahead:,} that the model looks ahead" if figures.lookahead else ""),

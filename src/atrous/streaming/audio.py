@@ -271,7 +271,7 @@ def sound_file(path: str | Path, sample_rate: int, channels: int, encoding: str 
         ):
             yield SoundWriter(lambda samples: file.write(quantize(samples, encoding)), encoding)
     except soundfile.LibsndfileError as error:
-        raise OSError(f"{str(path)!r} could not be written: {error.error_string}") from error
+        raise OSError(f"{str(path)!r} could not be written; is the disk full? {error.error_string}") from error
 
 
 def pcm(file: BinaryIO, encoding: str) -> SoundWriter:
