@@ -45,9 +45,15 @@ class NativeEngine:
         self.batch_size = batch_size
         self.program = _program(self.plan)
         self._stream = native.core().Stream(self.program, batch_size)
-        self._given: list[Array | None] = [None] * len(self.program.inputs)
-        self._names = [f"past{i}" for i in range(len(self._stream.state()))]
+        tensors = [self.program.tensors[number] for number in self.program.inputs]
         self._codes = {op.sources[0].tensor for op in self.program.ops if op.code == "embed"}
+        self._kinds = [np.dtype("int32" if number in self._codes else "float32") for number in self.program.inputs]
+        self._steps, self._channels = [tensor.steps for tensor in tensors], [tensor.channels for tensor in tensors]
+        self._moving = next(i for i, steps in enumerate(self._steps) if steps)
+        self._given: list[Array | None] = [None] * len(tensors)
+        shapes = [(self.plan.graph.shapes[key], key in self.plan.flows) for key in self.plan.graph.outputs]
+        self._shapes = [shape if len(shape) != 1 + timed else None for shape, timed in shapes]
+        self._names = [f"past{i}" for i in range(len(self._stream.state()))]
 
     def reset(self, inputs: Sequence[Array | None] = ()) -> None:
         """Begins a signal.
@@ -68,11 +74,13 @@ class NativeEngine:
         Returns:
             The model's outputs, float32.
         """
-        units = self._units(inputs)
-        given = [self._dense(i, x, units) for i, x in enumerate(inputs)]
-        outputs = self._stream.step(units, given)
-        self._given = [x if self._untimed(i) else None for i, x in enumerate(inputs)]
-        return [self._shaped(x, key, units) for x, key in zip(outputs, self.plan.graph.outputs, strict=True)]
+        units = inputs[self._moving].shape[1] // self._steps[self._moving]
+        try:
+            outputs = self._stream.step(units, [self._dense(i, x, units) for i, x in enumerate(inputs)])
+        except BaseException:
+            self._given = [None] * len(inputs)  # the core hasn't got them
+            raise
+        return [x if shape is None else self._shaped(x, shape) for x, shape in zip(outputs, self._shapes, strict=True)]
 
     def end(self) -> None:
         """Says that the signal is over. Nothing follows: what is run here doesn't look ahead."""
@@ -128,29 +136,20 @@ class NativeEngine:
 
     # ---- arrays --------------------------------------------------------------------------------------------------------------
 
-    def _untimed(self, place: int) -> bool:
-        return self.program.tensors[self.program.inputs[place]].steps == 0
-
-    def _units(self, inputs: Sequence[Array]) -> int:
-        moving = next(i for i in range(len(inputs)) if not self._untimed(i))
-        return int(inputs[moving].shape[1]) // self.program.tensors[self.program.inputs[moving]].steps
-
     def _dense(self, place: int, x: Array, units: int) -> Array | None:
         """An input as the core takes it; `None` for one without time that is what it was."""
-        number = self.program.inputs[place]
-        tensor = self.program.tensors[number]
-        if not tensor.steps:
-            known = self._given[place]
-            if known is not None and np.array_equal(known, x):
-                return None
-        shape = (self.batch_size, units * tensor.steps, tensor.channels) if tensor.steps else (self.batch_size, tensor.channels)
-        return np.ascontiguousarray(x, "int32" if number in self._codes else "float32").reshape(shape)
+        steps, channels = self._steps[place], self._channels[place]
+        if steps:
+            return np.ascontiguousarray(x, self._kinds[place]).reshape(self.batch_size, units * steps, channels)
+        known = self._given[place]
+        if known is not None and np.array_equal(known, x):
+            return None
+        self._given[place] = np.array(x)
+        return np.ascontiguousarray(x, self._kinds[place]).reshape(self.batch_size, channels)
 
-    def _shaped(self, x: Array, key: int, units: int) -> Array:
-        shape: tuple[int, ...] = self.plan.graph.shapes[key]
-        if key in self.plan.flows:
-            shape = (x.shape[1], *shape[1:])
-        return x.reshape(self.batch_size, *shape)
+    def _shaped(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """An output whose steps aren't vectors, or that has no time, in the shape that the model gives it."""
+        return x.reshape(*x.shape[:-1], *shape[1:]) if x.ndim == 3 else x.reshape(self.batch_size, *shape)
 
 
 def seeded(seed: int, batch_size: int) -> Array:

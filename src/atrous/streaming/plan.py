@@ -19,7 +19,7 @@ from fractions import Fraction
 
 from atrous.field.graph import Graph, Use
 
-LENGTH = 2**22
+LENGTH = 2**26
 """At least as long is the signal that a layer's reading is looked at in; no history is longer."""
 POSITION = "position"
 """Samples that came, as long as it matters: int32, (1,). Only in the state of a model that needs it."""
@@ -55,7 +55,7 @@ class Flow:
 
     def rows(self, samples: int) -> int:
         """How many samples make."""
-        return int(samples * self.ratio)
+        return samples * self.ratio.numerator // self.ratio.denominator
 
     def known(self, samples: int) -> int:
         """How many are known after so many samples."""

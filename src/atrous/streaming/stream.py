@@ -144,9 +144,11 @@ class Stream:
         self._begin(values)
         outputs = self._engine.step(values)
         self._static = [x if key not in self.plan.flows else None for key, x in zip(self.plan.inputs, values, strict=True)]
-        late = [max(flow.delay - flow.rows(self._samples), 0) if flow else 0 for flow in self.plan.outputs]
+        if self.latency:
+            late = [max(flow.delay - flow.rows(self._samples), 0) if flow else 0 for flow in self.plan.outputs]
+            outputs = [_cut(x, flow, n, None) for x, flow, n in zip(outputs, self.plan.outputs, late, strict=True)]
         self._samples += samples
-        return self._packed([_cut(x, flow, n, None) for x, flow, n in zip(outputs, self.plan.outputs, late, strict=True)])
+        return self._packed(outputs)
 
     def flush(self) -> Any:
         """Ends the signal and returns the outputs that were still to come, with the padding that the model puts at the end.
@@ -268,7 +270,9 @@ class Stream:
     def _checked(self, place: int, x: Any, samples: int) -> np.ndarray:
         """An input as an array of the right type, or an error that says what is wrong with it."""
         name, key, dtype = self.plan.names[place], self.plan.inputs[place], self._dtypes[place]
-        x, flow = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x), self.plan.flows.get(key)
+        flow = self.plan.flows.get(key)
+        if not isinstance(x, np.ndarray):  # asked first: `is_tensor` takes longer than a step of a small model
+            x = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
         shape: list[int | str] = [self.batch_size, *self.plan.graph.shapes[key]]
         if flow is not None:
             shape[flow.dim + 1] = "n" if flow.ratio == 1 else flow.rows(samples)
