@@ -88,6 +88,7 @@ class Stream:
         self._dtypes = [str(x.dtype) for x in getattr(model, "inputs", None) or []] or [keras.config.floatx()] * len(
             self.plan.inputs
         )
+        self._moving = [i for i, key in enumerate(self.plan.inputs) if key in self.plan.flows]
         self._static: list[np.ndarray | None]
         self.reset()
 
@@ -143,7 +144,8 @@ class Stream:
             return self._packed([self._nothing(i) for i in range(len(self.plan.outputs))])
         self._begin(values)
         outputs = self._engine.step(values)
-        self._static = [x if key not in self.plan.flows else None for key, x in zip(self.plan.inputs, values, strict=True)]
+        if len(self._moving) < len(values):
+            self._static = [None if i in self._moving else x for i, x in enumerate(values)]
         if self.latency:
             late = [max(flow.delay - flow.rows(self._samples), 0) if flow else 0 for flow in self.plan.outputs]
             outputs = [_cut(x, flow, n, None) for x, flow, n in zip(outputs, self.plan.outputs, late, strict=True)]
@@ -202,14 +204,11 @@ class Stream:
         static = [given.pop(f"{GIVEN}{name}", None) for name in self.plan.names]
         samples, engine = given.pop(SAMPLES, None), str(given.pop(ENGINE, self.engine))
         if engine != self.engine:
-            raise ValueError(
-                f"`state` must be of the engine {self.engine!r}. Received: one of {engine!r}; pass engine={engine!r}."
-            )
+            raise ValueError(f"`state` must be of the engine {self.engine!r}. Received: one of {engine!r}; pass engine={engine!r}.")
         before = self._static, self._begun, self._over
         try:
             self._static, self._over = static, False
-            if not self._begun:
-                self._begin(static)
+            self._begin(static)
             own = self._engine.state
             if samples is None or {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in given.items()}:
                 raise ValueError(f"`state` must be one that this stream gave: {_difference(own, given, samples)}.")
@@ -225,8 +224,7 @@ class Stream:
 
     def load(self, path: str | Path) -> None:
         """Takes the state from a file that `save` wrote; one of another model is refused."""
-        found = files.load(path, files.fingerprint(self.model, self.plan))
-        self.state = found
+        self.state = files.load(path, files.fingerprint(self.model, self.plan))
 
     def __repr__(self) -> str:
         return (
@@ -238,10 +236,8 @@ class Stream:
 
     def _block(self, inputs: Any) -> tuple[list[np.ndarray], int]:
         """The inputs in order, checked, and how many samples they are."""
-        plan = self.plan
-        moving = [i for i, key in enumerate(plan.inputs) if key in plan.flows]
-        everything = list(range(len(plan.inputs)))
-        known = all(self._static[i] is not None for i in everything if i not in moving)
+        plan, moving, everything = self.plan, self._moving, range(len(self._static))
+        known = len(moving) == len(everything) or all(self._static[i] is not None for i in everything if i not in moving)
         count = len(inputs) if isinstance(inputs, (list, tuple, Mapping)) else 1
         places = moving if known and count == len(moving) else everything
         listed = dict(zip(places, self._listed(inputs, places), strict=True))
@@ -256,7 +252,7 @@ class Stream:
         return [x for x in values if x is not None], samples
 
     def _listed(self, inputs: Any, places: Sequence[int]) -> list[Any]:
-        names = [self.plan.names[i] for i in places]
+        names = self.plan.names if len(places) == len(self._static) else [self.plan.names[i] for i in places]
         if isinstance(inputs, Mapping):
             if set(inputs) != set(names):
                 raise ValueError(f"`inputs` must have the names {', '.join(names)}. Received: {', '.join(map(str, inputs))}.")
