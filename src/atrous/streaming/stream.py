@@ -90,6 +90,10 @@ class Stream:
         )
         self._moving = [i for i, key in enumerate(self.plan.inputs) if key in self.plan.flows]
         self._static: list[np.ndarray | None]
+        self._alone: tuple[np.dtype[Any], tuple[int, ...]] | None = None  # type and shape of the only input, with time first
+        flow, key = self.plan.flows[self.plan.inputs[self._moving[0]]], self.plan.inputs[0]
+        if len(self.plan.inputs) == 1 and flow.dim == 0 and self._dtypes[0] != "bfloat16":
+            self._alone = np.dtype(self._dtypes[0]), (batch_size, *self.plan.graph.shapes[key])
         self.reset()
 
     def _chosen(self, step: Step, engine: str | None) -> Any:
@@ -139,7 +143,7 @@ class Stream:
         """
         if self._over:
             raise ValueError("`step` must not follow `flush`, which ended the signal. Call `reset` to begin another.")
-        values, samples = self._block(inputs)
+        values, samples = self._plain(inputs) or self._block(inputs)
         if not samples:
             return self._packed([self._nothing(i) for i in range(len(self.plan.outputs))])
         self._begin(values)
@@ -204,7 +208,9 @@ class Stream:
         static = [given.pop(f"{GIVEN}{name}", None) for name in self.plan.names]
         samples, engine = given.pop(SAMPLES, None), str(given.pop(ENGINE, self.engine))
         if engine != self.engine:
-            raise ValueError(f"`state` must be of the engine {self.engine!r}. Received: one of {engine!r}; pass engine={engine!r}.")
+            raise ValueError(
+                f"`state` must be of the engine {self.engine!r}. Received: one of {engine!r}; pass engine={engine!r}."
+            )
         before = self._static, self._begun, self._over
         try:
             self._static, self._over = static, False
@@ -224,7 +230,17 @@ class Stream:
 
     def load(self, path: str | Path) -> None:
         """Takes the state from a file that `save` wrote; one of another model is refused."""
-        self.state = files.load(path, files.fingerprint(self.model, self.plan))
+        found = files.load(path, files.fingerprint(self.model, self.plan))
+        *kept, _, engine = list(found)[: list(found).index(ENGINE) + 1]
+        static = [found[name] for name in list(found)[len(kept) + 2 :]]
+        places = [i for i, key in enumerate(self.plan.inputs) if key not in self.plan.flows]
+        given = dict(zip(places, static, strict=False))
+        if str(found[engine]) == self.engine:
+            self._begin([given.get(i) for i in range(len(self.plan.inputs))])
+            # Keras counts what has no name: in another process its number may be another. The order is the same.
+            kept = list(self._engine.state) if len(kept) == len(self._engine.state) else kept
+        names = [*kept, SAMPLES, ENGINE, *(f"{GIVEN}{self.plan.names[i]}" for i in given)]
+        self.state = dict(zip(names, found.values(), strict=True))
 
     def __repr__(self) -> str:
         return (
@@ -233,6 +249,19 @@ class Stream:
         )
 
     # ---- what comes in and goes out ------------------------------------------------------------------------------------------
+
+    def _plain(self, x: Any) -> tuple[list[np.ndarray], int] | None:
+        """The same as `_block` in a tenth of the time, if there is one input and nothing about it needs a closer look."""
+        if self._alone is None or type(x) is not np.ndarray:
+            return None
+        dtype, shape = self._alone
+        samples = x.shape[1] if x.ndim == len(shape) else 0
+        same = x.dtype == dtype and x.shape == (shape[0], samples, *shape[2:]) and x.flags.c_contiguous
+        if not same or samples % self.input_block:
+            return None
+        if self.check_finite and dtype.kind == "f" and not np.isfinite(x).all():
+            return None
+        return [x], samples
 
     def _block(self, inputs: Any) -> tuple[list[np.ndarray], int]:
         """The inputs in order, checked, and how many samples they are."""
