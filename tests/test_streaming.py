@@ -118,7 +118,9 @@ MODELS = {
     "outputs with delays of their own": lambda: graph(two_heads),
     "aligned by cropping": lambda: graph(aligned_by_cropping),
     "time moves": lambda: chain(layers.Permute((2, 1)), layers.Activation("tanh"), layers.Permute((2, 1)), layers.Dense(2)),
-    "channels first": lambda: chain(layers.Permute((2, 1)), layers.LayerNormalization(axis=1), layers.Permute((2, 1))),
+    "channels first": lambda: chain(
+        atrous.layers.Conv1D(2, 3, padding="causal", data_format="channels_first"), layers.Softmax(axis=1), shape=(3, None)
+    ),
     "spectrogram": lambda: chain(
         atrous.layers.Conv2D(2, 3, strides=(1, 2), padding=((2, 0), (1, 1))), layers.Reshape((-1, 6)), shape=(None, 6, 1)
     ),
@@ -137,7 +139,8 @@ def test_models(name):
     model = MODELS[name]()
     streams.randomize(model)
     step = Step(model, lookahead=100)
-    block, fixed = step.plan.block, model.inputs[0].shape[1]
+    block = step.plan.block
+    fixed = None if None in model.inputs[0].shape[1:] else model.inputs[0].shape[1]
     cuts = [1, 3, 1, 2, 5] if fixed is None else [fixed // block - 11, 10, 1]
     inputs = streams.inputs_of(step, sum(cuts) * block, 2)
     for actual, want in zip(stepped(step, inputs, cuts), streams.expected(model, inputs), strict=True):
@@ -211,6 +214,11 @@ def stateful() -> keras.Model:
     return keras.Model(x, layers.LSTM(2, stateful=True, return_sequences=True, name="memory")(x))
 
 
+def started() -> keras.Model:
+    x, h = keras.Input((None, 3)), keras.Input((2,))
+    return keras.Model([x, h], layers.GRU(2, return_sequences=True)(x, initial_state=h))
+
+
 REFUSED = [
     ("'pool' (GlobalAveragePooling1D): it reads all positions at", lambda: chain(layers.GlobalAveragePooling1D(name="pool"))),
     ("'norm' (GroupNormalization): every position reads all", lambda: chain(layers.GroupNormalization(1, name="norm"))),
@@ -246,6 +254,14 @@ REFUSED = [
     (
         "'memory' (LSTM): it comes behind a layer that looks ahead",
         lambda: chain(layers.Conv1D(2, 3, padding="same"), layers.LSTM(2, return_sequences=True, name="memory")),
+    ),
+    (
+        "(GRU): it passes over steps that a layer in front of it masks",
+        lambda: chain(layers.Masking(), layers.GRU(2, return_sequences=True)),
+    ),
+    (
+        "(GRU): its first state comes from the model",
+        started,
     ),
     (
         "(UpSampling2D): at the edges of the signal it repeats the outermost rows",

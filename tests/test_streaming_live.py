@@ -205,6 +205,24 @@ def test_a_new_process_goes_on_from_a_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".npz"] == ["state.npz"]
 
 
+def test_layers_without_names_may_be_counted_anew(engine, tmp_path):
+    def counted() -> keras.Model:
+        x, h = keras.Input((None, 2)), keras.Input((2,))
+        y = layers.Conv1D(2, 3, padding="causal")(x)
+        return keras.Model([x, h], layers.Conv1D(2, 2, padding="causal")(y) * layers.Reshape((1, 2))(h))
+
+    x, h = signal(), np.ones((1, 2), "float32")
+    first, second = counted(), counted()
+    second.set_weights(first.get_weights())
+    live = stream(first, engine=engine)
+    live.step([x[:, :5], h])
+    live.save(tmp_path / "state.npz")
+    other = stream(second, engine=engine)
+    assert {history.name for history in other.plan.histories}.isdisjoint(history.name for history in live.plan.histories)
+    other.load(tmp_path / "state.npz")
+    np.testing.assert_array_equal(other.step(x[:, 5:]), live.step(x[:, 5:]))
+
+
 def test_a_state_of_another_model_is_refused(tmp_path, engine):
     live, x = stream(network(), engine=engine), signal()
     live.step(x[:, :10])

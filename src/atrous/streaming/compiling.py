@@ -38,6 +38,7 @@ class FunctionalEngine:
         compiler = COMPILERS.get(keras.backend.backend())
         self._run: Function = compiler(step) if compiler else step
         self._state: State | None = None
+        self._names: list[str] = []
         with _no_gradients():
             _try(step)
 
@@ -45,6 +46,7 @@ class FunctionalEngine:
         """Begins a signal; `inputs` holds those without time, where they are known."""
         with _no_gradients():
             self._state = self.step_function.initial_state(self.batch_size, inputs)
+        self._names = list(self._state)
 
     def step(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Runs a block; if it fails, the state stays as it was."""
@@ -62,7 +64,7 @@ class FunctionalEngine:
     def state(self) -> dict[str, np.ndarray]:
         """Everything that was kept, by name; 16-bit numbers that NumPy doesn't have are given as float32."""
         assert self._state is not None
-        arrays = {name: ops.convert_to_numpy(x) for name, x in self._state.items()}
+        arrays = {name: ops.convert_to_numpy(self._state[name]) for name in self._names}
         return {name: x.astype("float32") if x.dtype.name == "bfloat16" else x for name, x in arrays.items()}
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:

@@ -162,12 +162,15 @@ class _Block(_Run):
 
     def __init__(self, plan: Plan, inputs: Sequence[Tensor], state: Mapping[str, Tensor]) -> None:
         super().__init__(plan)
-        self.old, self.new = state, dict(state)
+        self.old = {name: ops.convert_to_tensor(x) for name, x in state.items()}
+        self.new = dict(self.old)
         self.joined: dict[str, Tensor] = {}
         for key, x in zip(plan.inputs, inputs, strict=True):
             self.values[key] = ops.convert_to_tensor(x)
         first = next(key for key in plan.inputs if key in plan.flows)
         self.samples = int(self.values[first].shape[plan.flows[first].dim + 1])
+        if not self.samples or self.samples % plan.block:
+            raise ValueError(f"A block must be a multiple of {plan.block} samples. Received: {self.samples}.")
 
     def run(self) -> tuple[list[Tensor], State]:
         """Outputs and state."""

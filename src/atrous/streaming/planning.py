@@ -235,6 +235,10 @@ class _Planning:
                 "it comes behind a layer that looks ahead, and its own state would begin before the signal"
             )  # fmt: skip
             raise CannotStreamError(use, reason)
+        if any(_masks(stage.use.layer) for stage in self.plan.stages):
+            raise CannotStreamError(use, "it passes over steps that a layer in front of it masks")
+        if len(use.inputs) > 1:
+            raise CannotStreamError(use, "its first state comes from the model")
         if use.layer.go_backwards:
             raise CannotStreamError(use, "it goes backwards, from the end of the signal")
         if not use.layer.return_sequences:
@@ -347,6 +351,10 @@ class _Planning:
         free = next(each for each in numbered if each not in self.used_names)
         self.used_names.add(free)
         return free
+
+
+def _masks(layer: Any) -> bool:
+    return isinstance(layer, layers.Masking) or bool(getattr(layer, "mask_zero", False))
 
 
 def _delay(delay: int, step: AxisMap) -> int:

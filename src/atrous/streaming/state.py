@@ -35,8 +35,15 @@ def fingerprint(model: Any, plan: Plan) -> str:
 def _config(use: Use) -> str:
     """What a layer or operation was made with, and is called with."""
     config = use.layer.get_config() if isinstance(use.layer, keras.Layer) else vars(use.layer)
-    plain = {key: value for key, value in config.items() if key != "name" and not key.startswith("_")}
-    return json.dumps([plain, [*use.call.args], dict(use.call.kwargs)], sort_keys=True, default=_said)
+    return json.dumps([_nameless(config), [*use.call.args], dict(use.call.kwargs)], sort_keys=True, default=_said)
+
+
+def _nameless(config: Any) -> Any:
+    if isinstance(config, (list, tuple)):
+        return [_nameless(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    return {key: _nameless(value) for key, value in config.items() if key != "name" and not key.startswith("_")}
 
 
 def _said(value: Any) -> Any:
