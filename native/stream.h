@@ -2,10 +2,10 @@
  *
  * This header is the manual. It is plain C, and goes with atrous.h.
  *
- * A *program* is a list of operations over numbered *tensors*. A tensor is a sequence of steps, each a vector of channels for every
- * sequence of the batch; or it has no time, and then is one such vector. A *stream* is a program with packed weights, the past that
- * it needs of every tensor, and room for a block. `atrous_stream_step` takes the next steps of the inputs and gives those of the
- * outputs, the same as if it had seen the whole signal at once, whatever the sizes of blocks.
+ * A *program* is a list of operations over numbered *tensors*. A tensor is a sequence of steps, each a vector of channels for
+ * every sequence of the batch; or it has no time, and then is one such vector. A *stream* is a program with packed weights, the
+ * past that it needs of every tensor, and room for a block. `atrous_stream_step` takes the next steps of the inputs and gives
+ * those of the outputs, the same as if it had seen the whole signal at once, whatever the sizes of blocks.
  *
  *     atrous_stream_program program = {…};
  *     size_t bytes;
@@ -17,12 +17,12 @@
  *     void *outputs[] = {y};
  *     while (more) status = atrous_stream_step(stream, n, inputs, outputs);
  *
- * The caller brings all memory, and frees it when done; a stream owns nothing else. Nothing here allocates, locks, throws, prints or
- * starts a thread. A stream is used by one thread at a time; different streams don't know of each other. While a step runs, denormal
- * numbers count as zero; the caller's floating-point mode comes back afterwards.
+ * The caller brings all memory, and frees it when done; a stream owns nothing else, and must stay where it was made. Nothing
+ * here allocates, locks, throws, prints or starts a thread. A stream is used by one thread at a time; different streams don't
+ * know of each other. While a step runs, denormal numbers count as zero; the caller's floating-point mode comes back afterwards.
  *
- * Before the first step, and after `atrous_stream_reset`, the past of every tensor is what padding would put there: zeros, or
- * nothing for pooling.
+ * Before the first step, and after `atrous_stream_reset`, the past of every tensor is zeros, as padding puts them there; to
+ * pooling it is nothing.
  */
 #ifndef ATROUS_STREAM_H
 #define ATROUS_STREAM_H
@@ -35,17 +35,18 @@ extern "C" {
 
 /* ---- programs ------------------------------------------------------------------------------------------------------------ */
 
-/* A *unit* is the least number of steps that a block may have: where a program strides by 4, its input has 4 steps a unit and its
- * output 1. Every tensor with time says how many it has. */
+/* A *unit* is the least number of steps that a block may have: where a program strides by 4, its input has 4 steps a unit and
+ * its output 1. Every tensor with time says how many it has. */
 typedef struct atrous_stream_tensor {
   int64_t channels; /* >= 1; of codes 1 */
   int64_t steps;    /* in a unit, >= 1; 0: without time */
 } atrous_stream_tensor;
 
 typedef enum atrous_stream_code {
-  /* y[i·stretch + phase] = last(first(bias + Σ over sources s, taps j of x_s[i·stride + offset_j] · w_sj) + add[i]): convolution,
-     dense layer, one phase of a transposed convolution. With `gate`, sources have 2·channels(out) columns, a and b, and the result
-     is last(first(a + add_a) · σ(b + add_b)); `add` then has 2·channels(out) channels. */
+  /* y[i·stretch + phase] = last(first(bias + Σ over sources s, taps j of x_s[i·stride + offset_j] · w_sj) + add[i]):
+     convolution, dense layer, one phase of a transposed convolution. With `gate`, sources have 2·channels(out) columns, a and
+     b, and the result is last(first(a + add_a) · σ(b + add_b)); `add` then has 2·channels(out) channels. With strides, groups
+     or phases, there is neither. */
   ATROUS_STREAM_PRODUCT = 0,
   /* The same for one source whose every channel is by itself: weights (taps, channels). */
   ATROUS_STREAM_DEPTHWISE,
@@ -63,7 +64,7 @@ typedef enum atrous_stream_code {
   /* Over channels: (x − mean) / sqrt(variance + alpha)·w + bias; w and bias may be NULL. */
   ATROUS_STREAM_LAYER_NORM,
   ATROUS_STREAM_SOFTMAX,
-  /* Channels from_channel … of x to channels to_channel … of y, `channels` of them: y[i·stretch + phase] = x[i·stride + offset]. */
+  /* `channels` channels, from_channel … of x to to_channel … of y: y[i·stretch + phase] = x[i·stride + offset]. */
   ATROUS_STREAM_COPY,
   /* Row x of a table (rows, channels(out)), which is `weights`; x are codes, int32. Codes outside take the nearest row. */
   ATROUS_STREAM_EMBED,
@@ -131,15 +132,16 @@ typedef struct atrous_stream_program {
 
 typedef struct atrous_stream atrous_stream;
 
-/* Bytes that a stream of this program takes. Checks the program: ATROUS_BAD_PROGRAM and, in `atrous_stream_fault`, what of it. */
+/* Bytes that a stream of this program takes, with the instruction set in use. ATROUS_BAD_PROGRAM: see `atrous_stream_fault`. */
 ATROUS_API atrous_status atrous_stream_measure(const atrous_stream_program *program, int64_t batch, size_t *bytes);
 
 /* Why a program is refused: the first operation at fault, or −1 if none is, and one static sentence; NULL for a good one. */
 ATROUS_API const char *atrous_stream_fault(const atrous_stream_program *program, int64_t batch, int32_t *op);
 
-/* Packs the weights for the instruction set in use and lays the stream out in `memory`, of any alignment. The stream is reset. */
-ATROUS_API atrous_status atrous_stream_make(const atrous_stream_program *program, int64_t batch, void *memory, size_t bytes,
-                                            atrous_stream **stream);
+/* Packs the weights and lays the stream out in `memory`, of any alignment. The stream begins as after a reset, inputs without
+ * time as zeros. */
+ATROUS_API atrous_status atrous_stream_make(const atrous_stream_program *program, int64_t batch, void *memory,
+                                            size_t bytes, atrous_stream **stream);
 
 /* Forgets the past. Inputs without time stay. */
 ATROUS_API void atrous_stream_reset(atrous_stream *stream);
@@ -147,12 +149,13 @@ ATROUS_API void atrous_stream_reset(atrous_stream *stream);
 /* The next `units` units. inputs[i]: (batch, units·steps, channels) dense, float or, of codes, int32; of an input without time
  * (batch, channels), or NULL: as before. outputs[i]: the same of outputs; NULL: not wanted. Overlap of buffers isn't checked.
  * ATROUS_BAD_POINTER: a NULL input; ATROUS_BAD_SIZE: units below 0. The state is then as it was. */
-ATROUS_API atrous_status atrous_stream_step(atrous_stream *stream, int64_t units, const void *const *inputs, void *const *outputs);
+ATROUS_API atrous_status atrous_stream_step(atrous_stream *stream, int64_t units, const void *const *inputs,
+                                            void *const *outputs);
 
 /* ---- the past as data ---------------------------------------------------------------------------------------------------- */
 
-/* Floats of the whole state: for every tensor of which some past is kept, in order, (batch, steps kept, channels), oldest first.
- * Codes are there as their bits. Not part of it: inputs without time, and the number of steps, which pooling needs. */
+/* Floats of the whole state: for every tensor of which some past is kept, in order, (batch, steps kept, channels), oldest
+ * first. Codes are there as their bits. Not part of it: inputs without time, and the number of units, which pooling needs. */
 ATROUS_API int64_t atrous_stream_state_size(const atrous_stream *stream);
 ATROUS_API int64_t atrous_stream_kept(const atrous_stream *stream, int32_t tensor); /* steps */
 ATROUS_API void atrous_stream_get_state(const atrous_stream *stream, float *state);
@@ -164,8 +167,8 @@ ATROUS_API void atrous_stream_set_units(atrous_stream *stream, int64_t units);
 
 typedef enum atrous_stream_draw {
   ATROUS_STREAM_CATEGORICAL = 0, /* a code, with the probabilities softmax(output / temperature) */
-  ATROUS_STREAM_LOGISTICS,       /* a value from a mixture of logistics: the output is logits of weights, means, and logarithms of
-                                    scales; temperature multiplies the scales; the value is clipped to −1 … 1 */
+  ATROUS_STREAM_LOGISTICS,       /* a value from a mixture of logistics: the output is logits of weights, means, and logarithms
+                                    of scales; temperature multiplies the scales; the value is clipped to −1 … 1 */
   ATROUS_STREAM_VALUE            /* the output itself */
 } atrous_stream_draw;
 
@@ -178,16 +181,17 @@ typedef struct atrous_stream_sampler {
   uint64_t *random;     /* (batch, 4): the generators' states, from `atrous_stream_seed`; goes on from call to call */
 } atrous_stream_sampler;
 
-/* Seeds one generator (xoshiro256++, Blackman & Vigna 2019, arXiv 1805.01407) a sequence, so that sequence i of a batch draws the same in batches of any size. */
+/* Seeds one generator (xoshiro256++, Blackman & Vigna 2019, arXiv 1805.01407) for each sequence, so that sequence i of a batch
+ * draws the same in batches of any size. */
 ATROUS_API void atrous_stream_seed(uint64_t seed, int64_t batch, uint64_t *random);
 
 /* `steps` times: step, draw, feed what was drawn to input `fed`. The program has one step a unit. feed: what input `fed` takes
  * first, (batch, channels); what it would take next afterwards. inputs: as for `atrous_stream_step`, for all steps; [fed] isn't
- * read. drawn: (batch, steps) int32 codes, or (batch, steps, channels) floats, channels of a logistic being 1. logits: the last
- * output's (batch, channels), or NULL.
+ * read. drawn: (batch, steps) int32 codes, or (batch, steps, channels) floats, channels of a logistic being 1. It is the last
+ * of the outputs that is drawn from.
  * ATROUS_BAD_PROGRAM: the program isn't of that kind, or input and output don't fit the sampler. */
-ATROUS_API atrous_status atrous_stream_generate(atrous_stream *stream, const atrous_stream_sampler *sampler, int64_t steps, int32_t fed,
-                                                void *feed, const void *const *inputs, void *drawn);
+ATROUS_API atrous_status atrous_stream_generate(atrous_stream *stream, const atrous_stream_sampler *sampler, int64_t steps,
+                                                int32_t fed, void *feed, const void *const *inputs, void *drawn);
 
 #ifdef __cplusplus
 }

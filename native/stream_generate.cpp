@@ -115,8 +115,8 @@ void atrous_stream_seed(uint64_t seed, int64_t batch, uint64_t *random) {
   }
 }
 
-atrous_status atrous_stream_generate(atrous_stream *stream, const atrous_stream_sampler *sampler, int64_t steps, int32_t fed, void *feed,
-                                     const void *const *inputs, void *drawn) {
+atrous_status atrous_stream_generate(atrous_stream *stream, const atrous_stream_sampler *sampler, int64_t steps, int32_t fed,
+                                     void *feed, const void *const *inputs, void *drawn) {
   if (!stream || !sampler || !sampler->random || !feed || (steps && !drawn) || !inputs) return ATROUS_BAD_POINTER;
   if (steps < 0) return ATROUS_BAD_SIZE;
   if (!fits(*stream, *sampler, fed)) return ATROUS_BAD_PROGRAM;

@@ -1,9 +1,9 @@
 // stream_plan: what a stream is made of.
 //
-// Rows: a step of a sequence is a row of channels, and rows lie [step][sequence of the batch]. Batch × steps are so one list, and a
-// tap at rate r is r·batch rows back. A tensor of which the past is needed is a ring of rows; the first rows of a ring are there
-// again behind its end, so that a tile of rows lies in one piece wherever it begins. Tensors without time are read as if their
-// rows were repeated for ever.
+// Rows: a step of a sequence is a row of channels, and rows lie [step][sequence of the batch]. Batch × steps are so one list,
+// and a tap at rate r is r·batch rows back. A tensor of which the past is needed is a ring of rows; the first rows of a ring are
+// there again behind its end, so that a tile of rows lies in one piece wherever it begins. Tensors without time are read as if
+// their rows were repeated for ever.
 #pragma once
 
 #include <cstring>
@@ -37,7 +37,8 @@ struct StreamTensor {
     const int64_t i = index(row), behind = i + count - rows;
     if (behind > 0) std::memcpy(data, data + rows * pitch, behind * pitch * sizeof(float));
     const int64_t twice = (rows < kStreamRows ? rows : int64_t{kStreamRows}) - i;
-    if (twice > 0) std::memcpy(data + (rows + i) * pitch, data + i * pitch, (count < twice ? count : twice) * pitch * sizeof(float));
+    if (twice > 0)
+      std::memcpy(data + (rows + i) * pitch, data + i * pitch, (count < twice ? count : twice) * pitch * sizeof(float));
   }
 
   // Of a tensor without time.
@@ -50,7 +51,7 @@ struct StreamTensor {
 struct StreamTap {
   int32_t tensor;
   int32_t length;
-  int64_t offset;   // in steps
+  int64_t offset;  // in steps
   int64_t channel;
 };
 
@@ -69,7 +70,7 @@ struct StreamOp {
   const StreamTap *tap;
   const float *weights;  // packed: panel after panel of a product; else rows of the pitch of `out`
   const float *bias;
-  int64_t rows;  // of a table
+  int64_t rows;           // of a table
   bool has_bias, scales;  // whether it has one; whether an ATROUS_STREAM_AFFINE does more than its functions
 };
 
@@ -110,6 +111,10 @@ struct atrous_stream {
 
 namespace atrous {
 
+// One pass over all that a stream holds; with an arena of nothing, and without `write`, it counts bytes.
+atrous_stream *stream_layout(const atrous_stream_program &program, int64_t batch, const StreamKernels &kernels, Arena *arena,
+                             bool write);
+
 // The operations of one time (StreamOp::when) on a block of `units` units, and the end of such a block.
 void stream_run(const atrous_stream &stream, int32_t when, int64_t units);
 void stream_advance(atrous_stream *stream, int64_t units);
@@ -118,7 +123,8 @@ void stream_advance(atrous_stream *stream, int64_t units);
 void stream_set_untimed(const atrous_stream &stream, const void *const *inputs);
 
 // Of an input with time, steps [from, from + steps) of the `total` that the caller has.
-void stream_take_in(const atrous_stream &stream, const StreamTensor &tensor, const void *x, int64_t from, int64_t steps, int64_t total);
+void stream_take_in(const atrous_stream &stream, const StreamTensor &tensor, const void *x, int64_t from, int64_t steps,
+                    int64_t total);
 
 // Denormal numbers are zero while it lives.
 class FlushToZero {

@@ -80,12 +80,13 @@ class Runner {
     const bool at_once = op_.first == ATROUS_STREAM_LINEAR;  // addition and sum
     for (int64_t column = 0; column < out_.pitch;) {
       const StreamPanel panel = stream_panel(kernels_.lanes, out_.pitch - column, false);
-      b = sum_up(panel, op_.terms, op_.taps, b, added && at_once ? added + column : nullptr, add ? add->pitch : 0, count, out + column,
-                 out_.pitch);
+      b = sum_up(panel, op_.terms, op_.taps, b, added && at_once ? added + column : nullptr, add ? add->pitch : 0, count,
+                 out + column, out_.pitch);
       column += panel.lanes * panel.count;
     }
     finish(out, count, op_.first, op_.alpha);
-    if (added && !at_once) kernels_.combine(ATROUS_STREAM_ADD, out, out_.pitch, added, add->pitch, out, out_.pitch, count, out_.pitch);
+    if (added && !at_once)
+      kernels_.combine(ATROUS_STREAM_ADD, out, out_.pitch, added, add->pitch, out, out_.pitch, count, out_.pitch);
     finish(out, count, op_.last, op_.last_alpha);
   }
 

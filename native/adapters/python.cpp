@@ -51,10 +51,11 @@ std::string written(const Shape& shape) {
 Operand operand(nb::handle object, const char* name, const Shape& shape, bool integers) {
   Operand array;
   const std::string subject = "`" + std::string(name) + "` must be ";
-  if (!nb::try_cast(object, array) || array.device_type() != nb::device::cpu::value || 
+  if (!nb::try_cast(object, array) || array.device_type() != nb::device::cpu::value ||
       array.dtype() != (integers ? nb::dtype<int32_t>() : nb::dtype<float>())) {
     const nb::object kind = nb::hasattr(object, "dtype") ? object.attr("dtype") : nb::borrow(object.type());
-    throw nb::type_error((subject + "an array of " + (integers ? "int32" : "float32") + ". Received: " + text(kind) + ".").c_str());
+    const std::string wanted = integers ? "int32" : "float32";
+    throw nb::type_error((subject + "an array of " + wanted + ". Received: " + text(kind) + ".").c_str());
   }
   const Shape received(array.shape_ptr(), array.shape_ptr() + array.ndim());
   if (received != shape) refuse(subject + "of shape " + written(shape) + ". Received: " + written(received) + ".");

@@ -14,11 +14,12 @@ namespace nb = nanobind;
 namespace atrous_python {
 namespace {
 
-constexpr const char* kCodes[] = {"product", "depthwise", "max_pool", "average_pool", "add",     "subtract", "multiply", "maximum",
-                                  "minimum", "affine",    "layer_norm", "softmax",     "copy", "embed",    "last"};
-constexpr const char* kFunctions[] = {"linear", "relu",         "leaky_relu", "clipped_relu", "elu",      "selu",
-                                      "gelu",   "gelu_tanh",    "silu",       "tanh",         "sigmoid",  "hard_sigmoid",
-                                      "hard_silu", "softplus", "softsign",   "exp",          "abs",      "square"};
+constexpr const char* kCodes[] = {"product",    "depthwise", "max_pool", "average_pool", "add",
+                                  "subtract",   "multiply",  "maximum",  "minimum",      "affine",
+                                  "layer_norm", "softmax",   "copy",     "embed",        "last"};
+constexpr const char* kFunctions[] = {"linear",    "relu",      "leaky_relu", "clipped_relu", "elu",     "selu",
+                                      "gelu",      "gelu_tanh", "silu",       "tanh",         "sigmoid", "hard_sigmoid",
+                                      "hard_silu", "softplus",  "softsign",   "exp",          "abs",     "square"};
 constexpr const char* kDraws[] = {"categorical", "logistics", "regression"};
 
 template <size_t n>
@@ -49,8 +50,14 @@ class Program {
   }
 
   atrous_stream_program get() const {
-    return {static_cast<int32_t>(tensors_.size()), static_cast<int32_t>(ops_.size()), static_cast<int32_t>(inputs_.size()),
-            static_cast<int32_t>(outputs_.size()), tensors_.data(), ops_.data(), inputs_.data(), outputs_.data()};
+    return {static_cast<int32_t>(tensors_.size()),
+            static_cast<int32_t>(ops_.size()),
+            static_cast<int32_t>(inputs_.size()),
+            static_cast<int32_t>(outputs_.size()),
+            tensors_.data(),
+            ops_.data(),
+            inputs_.data(),
+            outputs_.data()};
   }
 
   const atrous_stream_tensor& tensor(int32_t number) const { return tensors_.at(number); }
@@ -80,7 +87,9 @@ class Program {
       made.groups = member<int64_t>(source, "groups");
       const int64_t taps = made.taps, channels = tensors_.at(made.tensor).channels;
       if (made.groups < 1) refuse("`groups` must be positive.");
-      made.weights = array(source.attr("weights"), op.code == ATROUS_STREAM_DEPTHWISE ? Shape{taps, columns} : Shape{taps, channels / made.groups, columns});
+      made.weights =
+          array(source.attr("weights"),
+                op.code == ATROUS_STREAM_DEPTHWISE ? Shape{taps, columns} : Shape{taps, channels / made.groups, columns});
       sources_.back().push_back(made);
     }
     op.first = index_of(given.attr("first"), kFunctions, "first");
@@ -123,7 +132,8 @@ class Stream {
     const atrous_stream_program view = program.get();
     int32_t op;
     if (const char* fault = atrous_stream_fault(&view, batch, &op))
-      refuse("The program is not possible: " + (op < 0 ? std::string() : "operation " + std::to_string(op) + ": ") + fault + ".");
+      refuse("The program is not possible: " + (op < 0 ? std::string() : "operation " + std::to_string(op) + ": ") + fault +
+             ".");
     size_t bytes = 0;
     atrous_stream_measure(&view, batch, &bytes);
     memory_.reset(new char[bytes]);
@@ -131,7 +141,8 @@ class Stream {
     for (const int32_t number : program.inputs()) inputs_.push_back({program.tensor(number), program.is_codes(number)});
     for (const int32_t number : program.outputs()) outputs_.push_back({program.tensor(number), false});
     for (int32_t i = 0; i < view.tensors; ++i)
-      if (atrous_stream_kept(stream_, i)) kept_.push_back({i, {batch, atrous_stream_kept(stream_, i), program.tensor(i).channels}});
+      if (atrous_stream_kept(stream_, i))
+        kept_.push_back({i, {batch, atrous_stream_kept(stream_, i), program.tensor(i).channels}});
   }
 
   nb::list step(int64_t units, nb::list given) {
@@ -173,7 +184,8 @@ class Stream {
   }
 
   void set_state(nb::list arrays) {
-    if (nb::len(arrays) != kept_.size()) refuse("`arrays` must be as many as `state` gives. Received: " + std::to_string(nb::len(arrays)) + ".");
+    if (nb::len(arrays) != kept_.size())
+      refuse("`arrays` must be as many as `state` gives. Received: " + std::to_string(nb::len(arrays)) + ".");
     std::vector<float> all(atrous_stream_state_size(stream_));
     float* to = all.data();
     for (size_t i = 0; i < kept_.size(); ++i) {
@@ -187,9 +199,10 @@ class Stream {
   }
 
   // What was drawn, and what to feed next.
-  nb::tuple generate(int64_t steps, const std::string& draw, float temperature, float least_log_scale, nb::object table, nb::object random,
-                     nb::object feed, nb::list given, int32_t fed) {
-    if (fed < 0 || fed >= static_cast<int32_t>(inputs_.size())) refuse("`fed` must be the number of an input. Received: fed=" + std::to_string(fed) + ".");
+  nb::tuple generate(int64_t steps, const std::string& draw, float temperature, float least_log_scale, nb::object table,
+                     nb::object random, nb::object feed, nb::list given, int32_t fed) {
+    if (fed < 0 || fed >= static_cast<int32_t>(inputs_.size()))
+      refuse("`fed` must be the number of an input. Received: fed=" + std::to_string(fed) + ".");
     if (steps < 0) refuse("`steps` must not be negative. Received: steps=" + std::to_string(steps) + ".");
     const Port& port = inputs_[fed];
     atrous_stream_sampler sampler = {};
@@ -222,7 +235,8 @@ class Stream {
                                       codes ? static_cast<void*>(drawn_codes.data()) : drawn.data());
     }
     check(status);
-    return nb::make_tuple(codes ? nb::cast(drawn_codes) : nb::cast(drawn), port.codes ? nb::cast(next_codes) : nb::cast(next_floats));
+    return nb::make_tuple(codes ? nb::cast(drawn_codes) : nb::cast(drawn),
+                          port.codes ? nb::cast(next_codes) : nb::cast(next_floats));
   }
 
  private:
@@ -247,7 +261,8 @@ class Stream {
   Read take(int64_t units, nb::list given, int32_t fed) const {
     if (units < 0) refuse("`units` must not be negative. Received: units=" + std::to_string(units) + ".");
     if (nb::len(given) != inputs_.size())
-      refuse("`inputs` must be " + std::to_string(inputs_.size()) + " arrays. Received: " + std::to_string(nb::len(given)) + ".");
+      refuse("`inputs` must be " + std::to_string(inputs_.size()) + " arrays. Received: " + std::to_string(nb::len(given)) +
+             ".");
     Read read;
     for (size_t i = 0; i < inputs_.size(); ++i) {
       const nb::object array = given[i];
@@ -289,7 +304,8 @@ void add_streams(nb::module_& module) {
       .def("generate", &Stream::generate, nb::arg("steps"), nb::arg("draw"), nb::arg("temperature"), nb::arg("least_log_scale"),
            nb::arg("table").none(), nb::arg("random"), nb::arg("feed"), nb::arg("inputs"), nb::arg("fed"),
            "As `atrous_stream_generate`; returns what was drawn and what to feed next. `random` is changed.");
-  module.def("stream_seed", &seed, nb::arg("seed"), nb::arg("batch"), "States of the generators that `generate` takes, uint64 (batch, 4).");
+  module.def("stream_seed", &seed, nb::arg("seed"), nb::arg("batch"),
+             "States of the generators that `generate` takes, uint64 (batch, 4).");
 }
 
 }  // namespace atrous_python

@@ -33,7 +33,8 @@ namespace {
 // A stream in memory that ends where nothing may be touched.
 class Stream {
  public:
-  Stream(const Streamed &streamed, int64_t batch) : program_(streamed.program()), fence_(measure(batch)), streamed_(streamed), batch_(batch) {
+  Stream(const Streamed &streamed, int64_t batch)
+      : program_(streamed.program()), fence_(measure(batch)), streamed_(streamed), batch_(batch) {
     const size_t bytes = measure(batch);
     memory_ = fence_.place(bytes, true, 0);
     CHECK(atrous_stream_make(&program_, batch, memory_, bytes, &stream_) == ATROUS_OK);
@@ -44,7 +45,8 @@ class Stream {
   atrous_stream *get() { return stream_; }
 
   // Units [from, to) of whole signals, of which outputs get their part.
-  void step(const std::vector<std::vector<float>> &inputs, int64_t from, int64_t to, int64_t units, std::vector<std::vector<float>> *outputs) {
+  void step(const std::vector<std::vector<float>> &inputs, int64_t from, int64_t to, int64_t units,
+            std::vector<std::vector<float>> *outputs) {
     std::vector<std::vector<float>> in, out;
     std::vector<const void *> read;
     std::vector<void *> written;
@@ -82,10 +84,12 @@ class Stream {
     return bytes;
   }
 
-  std::vector<float> part(const std::vector<float> &x, const atrous_stream_tensor &tensor, int64_t from, int64_t to, int64_t units) const {
+  std::vector<float> part(const std::vector<float> &x, const atrous_stream_tensor &tensor, int64_t from, int64_t to,
+                          int64_t units) const {
     const int64_t each = tensor.steps * tensor.channels;
     std::vector<float> made;
-    for (int64_t b = 0; b < batch_; ++b) made.insert(made.end(), x.begin() + (b * units + from) * each, x.begin() + (b * units + to) * each);
+    for (int64_t b = 0; b < batch_; ++b)
+      made.insert(made.end(), x.begin() + (b * units + from) * each, x.begin() + (b * units + to) * each);
     return made;
   }
 
@@ -129,7 +133,8 @@ Signals random_signals(Random &random, const Streamed &s, int64_t batch, int64_t
   return made;
 }
 
-void compare(const Streamed &s, const std::vector<Values> &expected, const std::vector<std::vector<float>> &outputs, const std::string &what) {
+void compare(const Streamed &s, const std::vector<Values> &expected, const std::vector<std::vector<float>> &outputs,
+             const std::string &what) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Values &values = expected[s.outputs[i]];
     CHECK_THAT(values.value.size() == outputs[i].size(), what + ": size of output " + std::to_string(i));
@@ -137,8 +142,9 @@ void compare(const Streamed &s, const std::vector<Values> &expected, const std::
       const double value = values.value[j], allowed = values.error[j];
       if (!std::isfinite(value) || !(allowed < 1e30)) continue;  // beyond float32
       if (std::abs(outputs[i][j] - value) <= allowed + 1.2e-38) continue;
-      CHECK_THAT(false, what + ", output " + std::to_string(i) + " at " + std::to_string(j) + ": " + std::to_string(outputs[i][j]) +
-                            ", expected " + std::to_string(value) + " ± " + std::to_string(allowed));
+      CHECK_THAT(false, what + ", output " + std::to_string(i) + " at " + std::to_string(j) + ": " +
+                            std::to_string(outputs[i][j]) + ", expected " + std::to_string(value) + " ± " +
+                            std::to_string(allowed));
       return;
     }
   }
@@ -194,7 +200,8 @@ Streamed generator(Random &random, int64_t outputs) {
   return s;
 }
 
-std::vector<int32_t> generate(const Streamed &s, int64_t batch, int64_t steps, int64_t at_once, float temperature, uint64_t seed) {
+std::vector<int32_t> generate(const Streamed &s, int64_t batch, int64_t steps, int64_t at_once, float temperature,
+                              uint64_t seed) {
   Stream stream(s, batch);
   std::vector<uint64_t> state(4 * batch);
   atrous_stream_seed(seed, batch, state.data());
@@ -228,7 +235,8 @@ void test_generation() {
   double sum = 0, chi = 0;
   for (const double l : logits) sum += std::exp(l / 0.5);
   for (size_t i = 0; i < logits.size(); ++i) {
-    const double want = kMany * std::exp(logits[i] / 0.5) / sum, had = std::count(first.begin(), first.end(), static_cast<int32_t>(i));
+    const double want = kMany * std::exp(logits[i] / 0.5) / sum,
+                 had = std::count(first.begin(), first.end(), static_cast<int32_t>(i));
     chi += (had - want) * (had - want) / want;
   }
   CHECK_THAT(chi < 60, "chi² of 19 degrees of freedom is " + std::to_string(chi));
@@ -320,7 +328,12 @@ void test_refusals() {
   changed([](auto &op, auto &) { op.phase = 1; }, "phase");
   changed([](auto &op, auto &) { op.add = 9; }, "adds");
   changed([&](auto &op, auto &) { op.add = z; }, "no operation before");
-  changed([](auto &op, auto &source) { op.stretch = source.stride = 2; op.gate = 1; }, "no gate");
+  changed(
+      [](auto &op, auto &source) {
+        op.stretch = source.stride = 2;
+        op.gate = 1;
+      },
+      "no gate");
   changed([&](auto &, auto &source) { source.tensor = z; }, "no operation before");
   changed([](auto &, auto &source) { source.stride = 2; }, "don't fit");
   changed([](auto &, auto &source) { source.groups = 3; }, "groups");

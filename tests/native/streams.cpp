@@ -15,7 +15,8 @@ const float *Streamed::weights(Random &random, int64_t rows, int64_t columns, in
   return numbers.back().data();
 }
 
-atrous_stream_source Streamed::source(int32_t tensor, std::vector<int64_t> taps, int64_t stride, int64_t groups, const float *w) {
+atrous_stream_source Streamed::source(int32_t tensor, std::vector<int64_t> taps, int64_t stride, int64_t groups,
+                                      const float *w) {
   offsets.push_back(std::move(taps));
   return {tensor, static_cast<int32_t>(offsets.back().size()), offsets.back().data(), stride, groups, w};
 }
@@ -34,8 +35,14 @@ atrous_stream_op &Streamed::op(int32_t code, int32_t out, std::vector<atrous_str
 }
 
 atrous_stream_program Streamed::program() const {
-  return {static_cast<int32_t>(tensors.size()), static_cast<int32_t>(ops.size()), static_cast<int32_t>(inputs.size()),
-          static_cast<int32_t>(outputs.size()), tensors.data(), ops.data(), inputs.data(), outputs.data()};
+  return {static_cast<int32_t>(tensors.size()),
+          static_cast<int32_t>(ops.size()),
+          static_cast<int32_t>(inputs.size()),
+          static_cast<int32_t>(outputs.size()),
+          tensors.data(),
+          ops.data(),
+          inputs.data(),
+          outputs.data()};
 }
 
 // ---- random programs -------------------------------------------------------------------------------------------------------
@@ -67,14 +74,17 @@ class Author {
   }
 
  private:
-  int64_t channels() { return random_.chance(10) ? random_.between(33, 80) : random_.one_of({1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 24, 32}); }
+  int64_t channels() {
+    return random_.chance(10) ? random_.between(33, 80) : random_.one_of({1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 24, 32});
+  }
   bool given(int32_t tensor) const { return std::find(s_.outputs.begin(), s_.outputs.end(), tensor) != s_.outputs.end(); }
   int32_t timed() { return timed_[random_.between(0, timed_.size() - 1)]; }
   int64_t width(int32_t tensor) const { return s_.tensors[tensor].channels; }
   int64_t steps(int32_t tensor) const { return s_.tensors[tensor].steps; }
 
   std::vector<int64_t> taps(int64_t stride) {
-    const int64_t count = random_.chance(5) ? random_.between(8, 40) : random_.between(1, 4), rate = random_.one_of({1, 1, 2, 3, 8, 40});
+    const int64_t count = random_.chance(5) ? random_.between(8, 40) : random_.between(1, 4),
+                  rate = random_.one_of({1, 1, 2, 3, 8, 40});
     const int64_t last = random_.between(-2, stride - 1);
     std::vector<int64_t> made;
     for (int64_t t = 0; t < count; ++t) made.push_back(last - rate * (count - 1 - t));
@@ -90,7 +100,9 @@ class Author {
 
   void add_op() {
     switch (random_.between(1, 12)) {
-      case 1: case 2: case 3: return product(false);
+      case 1:
+      case 2:
+      case 3: return product(false);
       case 4: return product(true);
       case 5: return grouped();
       case 6: return transposed();
@@ -135,7 +147,8 @@ class Author {
     if (random_.chance(70)) op.bias = s_.weights(random_, 1, columns, 1);
     timed_.push_back(out);
     if (!gate && random_.chance(30)) {  // summed up in place
-      const std::vector<atrous_stream_source> same = {s_.source(x, {0}, 1, 1, s_.weights(random_, width(x), columns, width(x)))};
+      const std::vector<atrous_stream_source> same = {
+          s_.source(x, {0}, 1, 1, s_.weights(random_, width(x), columns, width(x)))};
       s_.op(ATROUS_STREAM_PRODUCT, out, same).add = out;
     }
   }
@@ -150,7 +163,8 @@ class Author {
     const std::vector<int64_t> at = taps(stride);
     const int64_t rows = at.size() * (width(x) / groups);
     const int32_t out = s_.tensor(filters, steps(x) / stride);
-    atrous_stream_op &op = s_.op(ATROUS_STREAM_PRODUCT, out, {s_.source(x, at, stride, groups, s_.weights(random_, rows, filters, rows))});
+    atrous_stream_op &op =
+        s_.op(ATROUS_STREAM_PRODUCT, out, {s_.source(x, at, stride, groups, s_.weights(random_, rows, filters, rows))});
     functions(op);
     op.bias = s_.weights(random_, 1, filters, 1);
     timed_.push_back(out);
@@ -164,7 +178,8 @@ class Author {
     for (int64_t phase = 0; phase < stretch; ++phase) {
       const std::vector<int64_t> at = taps(1);
       const int64_t rows = at.size() * width(x);
-      atrous_stream_op &op = s_.op(ATROUS_STREAM_PRODUCT, out, {s_.source(x, at, 1, 1, s_.weights(random_, rows, filters, rows))});
+      atrous_stream_op &op =
+          s_.op(ATROUS_STREAM_PRODUCT, out, {s_.source(x, at, 1, 1, s_.weights(random_, rows, filters, rows))});
       op.stretch = stretch;
       op.phase = phase;
       op.first = ATROUS_STREAM_TANH;
@@ -239,7 +254,8 @@ class Author {
   void untimed() {
     if (!untimed_.empty() && random_.chance(60)) {
       const int32_t h = untimed_.back(), out = s_.tensor(random_.chance(50) ? width(timed_.back()) : channels(), 0);
-      functions(s_.op(ATROUS_STREAM_PRODUCT, out, {s_.source(h, {0}, 1, 1, s_.weights(random_, width(h), width(out), width(h)))}));
+      functions(
+          s_.op(ATROUS_STREAM_PRODUCT, out, {s_.source(h, {0}, 1, 1, s_.weights(random_, width(h), width(out), width(h)))}));
       untimed_.push_back(out);
       return;
     }
@@ -306,14 +322,17 @@ void apply(int32_t function, double alpha, double *value, double *error) {
   if (function == ATROUS_STREAM_LINEAR) return;
   const double x = *value, y = of(function, alpha, x);
   const double change = std::max(std::abs(of(function, alpha, x + *error) - y), std::abs(of(function, alpha, x - *error) - y));
-  const bool of_the_argument = function == ATROUS_STREAM_GELU || function == ATROUS_STREAM_GELU_TANH || function == ATROUS_STREAM_HARD_SILU;
-  *error = change + kAllowed * (std::abs(y) + (of_the_argument ? std::abs(x) : 0) + (function == ATROUS_STREAM_HARD_SIGMOID ? 1 : 0));
+  const bool of_the_argument =
+      function == ATROUS_STREAM_GELU || function == ATROUS_STREAM_GELU_TANH || function == ATROUS_STREAM_HARD_SILU;
+  *error = change +
+           kAllowed * (std::abs(y) + (of_the_argument ? std::abs(x) : 0) + (function == ATROUS_STREAM_HARD_SIGMOID ? 1 : 0));
   *value = y;
 }
 
 class Computer {
  public:
-  Computer(const Streamed &s, int64_t batch, int64_t units, std::vector<Values> *all) : s_(s), batch_(batch), units_(units), all_(*all) {}
+  Computer(const Streamed &s, int64_t batch, int64_t units, std::vector<Values> *all)
+      : s_(s), batch_(batch), units_(units), all_(*all) {}
 
   void run(const atrous_stream_op &op) {
     const atrous_stream_tensor &to = s_.tensors[op.out];
@@ -342,7 +361,8 @@ class Computer {
     const atrous_stream_source &source = op.source[0];
     const Values &x = all_[source.tensor];
     if (op.code == ATROUS_STREAM_LAST) {
-      const int64_t last = (b * units_ * s_.tensors[source.tensor].steps + units_ * s_.tensors[source.tensor].steps - 1) * channels;
+      const int64_t last =
+          (b * units_ * s_.tensors[source.tensor].steps + units_ * s_.tensors[source.tensor].steps - 1) * channels;
       std::copy(&x.value[last], &x.value[last] + channels, value);
       std::copy(&x.error[last], &x.error[last] + channels, error);
     } else if (op.code == ATROUS_STREAM_COPY) {
@@ -378,7 +398,8 @@ class Computer {
         for (int64_t t = 0; t < source.taps; ++t) {
           const int64_t from = at(source, t, b, i);
           for (int64_t k = 0; k < inner && from >= 0; ++k) {
-            const double x = all_[source.tensor].value[from + group * inner + k], w = source.weights[(t * inner + k) * columns + c];
+            const double x = all_[source.tensor].value[from + group * inner + k],
+                         w = source.weights[(t * inner + k) * columns + c];
             sum[c] += x * w;
             scale += std::abs(x * w);
             off[c] += std::abs(w) * all_[source.tensor].error[from + group * inner + k];
@@ -413,7 +434,8 @@ class Computer {
     const atrous_stream_source &source = op.source[0];
     const Values &x = all_[source.tensor];
     if (op.code == ATROUS_STREAM_EMBED) {
-      const int64_t code = std::min<int64_t>(std::max<int64_t>(static_cast<int64_t>(x.value[at(source, 0, b, i)]), 0), op.rows - 1);
+      const int64_t code =
+          std::min<int64_t>(std::max<int64_t>(static_cast<int64_t>(x.value[at(source, 0, b, i)]), 0), op.rows - 1);
       *value = op.weights[code * s_.tensors[op.out].channels + c];
       *error = 0;
       return;
@@ -426,7 +448,8 @@ class Computer {
       if (from < 0) continue;
       ++taps;
       const bool depthwise = op.code == ATROUS_STREAM_DEPTHWISE;
-      const double w = depthwise ? source.weights[t * s_.tensors[op.out].channels + c] : 1, v = x.value[from + c], e = x.error[from + c];
+      const double w = depthwise ? source.weights[t * s_.tensors[op.out].channels + c] : 1, v = x.value[from + c],
+                   e = x.error[from + c];
       sum += v * w;
       scale += std::abs(v * w);
       most = std::max(most, v);
@@ -497,7 +520,8 @@ class Computer {
       }
       const double w = op.weights ? op.weights[c] : 1, bias = op.bias ? op.bias[c] : 0, n = (x[c] - mean) * inverse;
       value[c] = n * w + bias;
-      error[c] = std::abs(w) * (2 * off * inverse * (1 + std::abs(n) * std::sqrt(variance) * inverse)) + kAllowed * (std::abs(n * w) + std::abs(bias));
+      error[c] = std::abs(w) * (2 * off * inverse * (1 + std::abs(n) * std::sqrt(variance) * inverse)) +
+                 kAllowed * (std::abs(n * w) + std::abs(bias));
     }
   }
 

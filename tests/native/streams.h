@@ -26,7 +26,7 @@ struct Streamed {
   atrous_stream_program program() const;
 };
 
-// Values of a tensor, (batch, steps, channels) or without time (batch, channels), and how far a float32 result may be from them.
+// Values of a tensor, (batch, steps, channels) or without time (batch, channels), and how far a float32 result may be off.
 struct Values {
   std::vector<double> value, error;
 };
