@@ -22,6 +22,7 @@ from keras import layers
 
 from atrous.cli import main
 from atrous.models import WaveNet
+from atrous.ops import native
 from atrous.streaming.encodings import encode
 
 RATE = 16000
@@ -303,13 +304,14 @@ def test_answers_come_before_the_sound_ends(models, tmp_path):
     x = sound(1024)
     killed.stdin.write(encode(x, "f32"))
     heard = b""
-    for begin in (0, 256, 512):
-        live.stdin.write(encode(x[begin : begin + 256], "f32"))
-        while len(heard) < 4 * (begin + 256):
+    sizes = (256, 100, 56) if native.why_not() is None else (256, 256)  # the functional engine waits for whole blocks
+    for end in np.cumsum(sizes):
+        live.stdin.write(encode(x[len(heard) // 4 : end], "f32"))
+        while len(heard) < 4 * end:
             part = live.stdout.read(4096)
             assert part, live.stderr.read().decode()
             heard += part
-        np.testing.assert_array_equal(np.frombuffer(heard, "<f4"), echo(x)[: begin + 256])
+        np.testing.assert_array_equal(np.frombuffer(heard, "<f4"), echo(x)[:end])
     live.stdout.close()
     with contextlib.suppress(BrokenPipeError):
         live.stdin.write(encode(x, "f32"))
