@@ -1,6 +1,7 @@
 """Convolutions and poolings on part of their input, and what shifts positions: padding, cropping, slicing.
 
-Everything here runs with `padding="valid"` on exactly what is needed; zeros that the layer would pad are put there first.
+Everything here runs with `padding="valid"` on exactly what is needed; zeros that the layer would pad are put there first, or,
+by layers that take any padding, by themselves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from atrous.field.axis import AxisMap
 from atrous.field.graph import Use
 from atrous.field.rules.convolutions import CONVOLUTIONS, POOLS, TRANSPOSED, spec_of
 from atrous.layers import StridedPadding
+from atrous.layers.dilated import Dilated
 from atrous.spec import ConvSpec
 from atrous.streaming.parts import (
     CannotCutError,
@@ -57,10 +59,22 @@ def _is_window(use: Use) -> bool:
 def _window(use: Use, parts: Sequence[Part], want: Spans) -> Tensor:
     maps, wanted = _maps(use), spatial_spans(use, want)
     spans = {d: read_span(maps[d], span) for d, span in wanted.items()}
+    if isinstance(use.layer, Dilated):
+        return _padding_itself(use, parts[0], spans)
     kind = type(use.layer).__name__
     x = pieces(parts[0], spans, use.call.shape, value=float("-inf") if "Max" in kind else 0.0)
     y = called(use, [x], twin(use.layer, padding="valid"))
     return _mean_of_what_is_there(use, y, maps, wanted) if "Average" in kind else y
+
+
+def _padding_itself(use: Use, part: Part, spans: dict[int, Span]) -> Tensor:
+    """A layer that takes any padding puts zeros without a copy of its input."""
+    lengths = use.call.shape
+    inside = {d: (max(first, 0), min(last, lengths[d])) for d, (first, last) in spans.items()}
+    if any(first >= last for first, last in inside.values()):
+        inside = spans
+    pads = tuple((inside[d][0] - first, last - inside[d][1]) for d, (first, last) in spans.items())
+    return called(use, [pieces(part, inside, lengths)], twin(use.layer, padding=pads))
 
 
 def _mean_of_what_is_there(use: Use, y: Tensor, maps: dict[int, AxisMap], wanted: dict[int, Span]) -> Tensor:
