@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from atrous.field.graph import Use
-from atrous.streaming.parts import Spans, Tensor
+from atrous.streaming.parts import CannotCutError, Spans, Tensor
 from atrous.tiled.passes import Plan
 from atrous.tiled.walks import Walk, geometry, part_shape, run, walk_back
 
@@ -131,7 +131,11 @@ def check(plan: Plan, target: int, want: Spans, known: Mapping[int, Use]) -> Non
         keras.KerasTensor((1, *part_shape(plan.graph, walk, number)), dtype=dtypes.get(number, plan.dtype))
         for number in walk.sources
     ]
-    _Walked(plan, walk).compute_output_spec(*given)
+    walked = _Walked(plan, walk)
+    try:
+        walked.compute_output_spec(*given)
+    except Exception as error:  # Keras wraps it
+        raise walked.refused or error from None
 
 
 class _Walked(keras.Operation):
@@ -140,7 +144,12 @@ class _Walked(keras.Operation):
     def __init__(self, plan: Plan, walk: Walk) -> None:
         super().__init__()
         self.plan, self.walk = plan, walk
+        self.refused: CannotCutError | None = None
 
     def call(self, *given: Tensor) -> Tensor:
         """Of what is given, the part."""
-        return run(self.plan, self.walk, given)
+        try:
+            return run(self.plan, self.walk, given)
+        except CannotCutError as error:
+            self.refused = error
+            raise

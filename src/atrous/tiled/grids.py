@@ -88,6 +88,16 @@ def periods(plan: Plan, target: int) -> dict[int, int]:
 
     Behind a stride of 8 and up-sampling by 8 it is 8, so tiles that begin at its multiples have few geometries.
     """
+    return _moves(plan, target)[0]
+
+
+def image_steps(plan: Plan, target: int) -> dict[int, Fraction]:
+    """Positions of the image from one position of a tensor to the next, for each dim of the image that it comes from."""
+    return {plan.origins[plan.image][d]: step for d, step in _moves(plan, target)[1].get(plan.image, {}).items()}
+
+
+def _moves(plan: Plan, target: int) -> tuple[dict[int, int], dict[int, dict[int, Fraction]]]:
+    """Periods of a tensor; and for each tensor on the way, by how much its parts move when one of this moves by 1."""
     graph = plan.graph
     moves: dict[int, dict[int, Fraction]] = {target: {d: Fraction(1) for d in plan.origins[target]}}
     found = dict.fromkeys(plan.origins[target], 1)
@@ -102,4 +112,4 @@ def periods(plan: Plan, target: int) -> dict[int, int]:
                     d = of_image[plan.origins[taken][link.out_of[0]]]
                     found[d] = math.lcm(found[d], turns.denominator)
                     moves.setdefault(taken, {})[link.out_of[0]] = turns * link.map.advance
-    return found
+    return found, moves

@@ -11,6 +11,7 @@ from atrous.field.kept import operations
 from atrous.field.memory import Program
 from atrous.field.reads import Reads, Shape
 from atrous.field.registry import Call
+from atrous.layers.dilated import Dilated
 from atrous.tiled.passes import Plan
 from atrous.tiled.walks import Walk, part_shape
 
@@ -72,6 +73,8 @@ def _parts_as_tensors(plan: Plan, walk: Walk) -> Graph:
         resized = any(link.map.period > 1 for links in use.reads[0].links for link in links)
         for taken, needs in zip(use.inputs, step.needs, strict=True):
             have = walk.wants[taken]
+            if isinstance(use.layer, Dilated):  # puts its padding without a copy
+                needs = {d: (max(first, 0), min(last, plan.graph.shapes[taken][d])) for d, (first, last) in needs.items()}
             cut = [d for d in needs if d in have and needs[d] != have[d]]
             shape = tuple(needs[d][1] - needs[d][0] if d in cut else n for d, n in enumerate(graph.shapes[taken]))
             number = _copied(graph, taken, shape) if cut and taken in there else taken

@@ -188,9 +188,10 @@ def _origin(plan: Plan, use: Use, output: int) -> Origin:
 
 def _may_be_loose(plan: Plan, use: Use) -> bool:
     """Whether the layer makes as many positions as it is given."""
-    shapes, dims = plan.graph.shapes, plan.origins[use.inputs[0]]
-    same = {tuple(shapes[t][d] for d in dims) for t in (*use.inputs, *use.outputs) if len(shapes[t]) > max(dims)}
-    return len(same) == 1 and all(plan.origins[taken] == dims for taken in use.inputs)
+    tensors, dims = (*use.inputs, *use.outputs), plan.origins[use.inputs[0]]
+    shapes = [plan.graph.shapes[number] for number in tensors]
+    same = all(len(shape) > max(dims) for shape in shapes) and len({tuple(shape[d] for d in dims) for shape in shapes}) == 1
+    return same and all(plan.origins[taken] == dims for taken in use.inputs)
 
 
 def _passes(plan: Plan) -> list[Pass]:

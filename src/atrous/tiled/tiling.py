@@ -14,10 +14,10 @@ import numpy as np
 
 from atrous.field.graph import graph_of
 from atrous.spec import parse_integers
-from atrous.streaming.parts import CannotCutError
+from atrous.streaming.parts import CannotCutError, Span
 from atrous.tiled import images, journal
 from atrous.tiled.functions import Functions, check
-from atrous.tiled.grids import Grid, grid_of, is_regular
+from atrous.tiled.grids import Grid, grid_of, image_steps, is_regular
 from atrous.tiled.memory import parse_bytes, walk_bytes
 from atrous.tiled.passes import Plan, Reduction, known_after, plan_of
 from atrous.tiled.results import Result, result_of
@@ -80,32 +80,31 @@ class Tiling:
 
     @property
     def halo(self) -> tuple[tuple[int, int], ...]:
-        """Positions of the image read before and behind a tile of the output, along each dim; of one in the middle."""
-        known = known_after(self.plan, self.plan.passes[:-1])
-        grid = self.grids[-1]
-        want = grid[len(grid) // 2]
-        span = walk_back(self.plan, grid.target, want, known).wants.get(self.plan.image, {})
-        found = []
-        for d in self.plan.origins[self.plan.image]:
-            of_output = [o for o, i in self.plan.origins[grid.target].items() if i == d]
-            if d not in span or not of_output:
-                found.append((0, 0))
-                continue
-            scale = self.image_shape[d] / self.output_shape[of_output[0]]
-            first, last = (n * scale for n in want[of_output[0]])
-            found.append((max(math.ceil(first - span[d][0]), 0), max(math.ceil(span[d][1] - last), 0)))
-        return tuple(found)
+        """Positions of the image read before and behind a tile of the output, along each dim: the most, over all tiles."""
+        found = dict.fromkeys(self._by_dim, (0, 0))
+        for d, spans in self._read.items():
+            before = (first - read_first for (first, _), (read_first, _) in spans)
+            behind = (read_last - last for (_, last), (_, read_last) in spans)
+            found[d] = max(math.ceil(max(before)), 0), max(math.ceil(max(behind)), 0)
+        return tuple(found.values())
 
     @property
     def overlap(self) -> float:
         """How often a position of the image is read in the last pass, on the whole: 1 would be without halo."""
-        known = known_after(self.plan, self.plan.passes[:-1])
-        grid, read = self.grids[-1], 1.0
-        for of_output, of_image in self.plan.origins[grid.target].items():
-            walks = (walk_back(self.plan, grid.target, want, known) for want in grid.along(of_output))
-            spans = (walk.wants.get(self.plan.image, {}).get(of_image, (0, 0)) for walk in walks)
-            read *= sum(last - first for first, last in spans) / self.image_shape[of_image]
-        return read
+        lengths = ((sum(last - first for _, (first, last) in spans), self.image_shape[d]) for d, spans in self._read.items())
+        return math.prod(read / length for read, length in lengths)
+
+    @cached_property
+    def _read(self) -> dict[int, list[tuple[tuple[float, float], Span]]]:
+        """For each dim of the image, along a row of tiles: where a tile of the output lies in the image, and what it reads."""
+        known, grid = known_after(self.plan, self.plan.passes[:-1]), self.grids[-1]
+        found, steps = {}, image_steps(self.plan, grid.target)
+        for of_output, d in self.plan.origins[grid.target].items():
+            scale = float(steps.get(d, 1))
+            tiles = [(want[of_output], walk_back(self.plan, grid.target, want, known)) for want in grid.along(of_output)]
+            spans = [(want, walk.wants.get(self.plan.image, {}).get(d)) for want, walk in tiles]
+            found[d] = [((want[0] * scale, want[1] * scale), span) for want, span in spans if span is not None]
+        return {d: spans for d, spans in found.items() if spans}
 
     def run(
         self,
@@ -227,6 +226,7 @@ def plan(
         sizes = parse_integers("tile", tile, len(lengths))
         tiling.tile = tuple(min(n, size) for n, size in zip(lengths, sizes, strict=True))
         tiling.bytes = _bytes(tiling)
+    tiling = dataclasses.replace(tiling, tile=_rounded(tiling))
     _check_layers(tiling)
     return tiling
 
@@ -270,6 +270,15 @@ def _largest(tiling: Tiling, budget: int) -> tuple[tuple[int, ...], int]:
         middle = (low + high) // 2
         low, high = (middle, high) if _bytes(cut(middle)) <= budget else (low, middle)
     return cut(low).tile, _bytes(cut(low))
+
+
+def _rounded(tiling: Tiling) -> tuple[int, ...]:
+    """The tile as it is in the last pass, where tiles are made equal and begin at whole periods."""
+    plan, grid = tiling.plan, tiling.grids[-1]
+    sizes = tiling._by_dim
+    for d, of_image in plan.origins[grid.target].items():
+        sizes[of_image] = -(-grid.sizes[d] * tiling.image_shape[of_image] // tiling.output_shape[d])
+    return tuple(sizes.values())
 
 
 def _bytes(tiling: Tiling) -> int:
