@@ -102,6 +102,7 @@ prove: .venv/test .venv-jax/test .venv-torch/test
 	.venv/bin/python benchmarks/what_each_choice_buys.py
 	.venv/bin/python benchmarks/fields_of_applications.py
 	.venv/bin/python -m benchmarks.predicted_and_measured_memory
+	.venv/bin/python -m benchmarks.tiling
 	.venv/bin/python benchmarks/the_dilated_network_equals_the_original.py
 	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(BLOCKS) $(MODELS)
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(BLOCKS)

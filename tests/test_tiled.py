@@ -356,6 +356,29 @@ def test_it_goes_on_after_a_kill(folder, monkeypatch):
     assert sorted(file.name for file in folder.glob("out*")) == ["out.npy"]
 
 
+def test_a_large_picture_goes_on(folder, monkeypatch, uncompiled):
+    pytest.importorskip("pyvips", reason="libvips is an extra")
+    monkeypatch.setattr(images, "SHARE", 10**9)
+    monkeypatch.setattr(targets, "SYNC", 0.0)
+
+    def stopping(done, of):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    arguments = {"out": folder / "out.png", "tile": 25, "activation": "argmax"}
+    with pytest.raises(KeyboardInterrupt):
+        tiled.predict(SEGMENTER, folder / "image.png", progress=stopping, **arguments)
+    told = []
+    tiled.predict(SEGMENTER, folder / "image.png", progress=lambda done, of: told.append(done), **arguments)
+    assert told[0] == 3
+    Image.new("RGB", (75, 60)).save(folder / "image.png")
+    with pytest.raises(KeyboardInterrupt):
+        tiled.predict(SEGMENTER, folder / "image.png", progress=stopping, **arguments)
+    Image.new("RGB", (75, 60), "red").save(folder / "image.png")
+    with pytest.raises(ValueError, match="must be of the same image"):
+        tiled.predict(SEGMENTER, folder / "image.png", **arguments)
+
+
 @pytest.mark.parametrize("stop", [3, 7, 14, 23])
 def test_passes_go_on_with_their_sums(folder, stop, monkeypatch, uncompiled):
     monkeypatch.setattr(targets, "SYNC", 0.0)

@@ -66,7 +66,8 @@ def tile(
         seconds = -time.perf_counter()
         try:
             with showing(tiling, False if as_json else None) as told:
-                tiling.run(image, out=output, activation="argmax" if labels else None, told=told, resume=not restart)
+                kind = "argmax" if labels else None
+                tiling.run(image, out=output, activation=kind, told=told, resume=not restart, source=input_)
         except KeyboardInterrupt:
             messages.error(f"Stopped. The same command goes on with {output}.")
             raise typer.Exit(130) from None

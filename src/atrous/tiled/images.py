@@ -50,7 +50,7 @@ def opened(image: Any, channels: int | None, memory: int) -> Iterator[Any]:
             yield _decoded(picture, channels)
             return
     vips = _vips(f"{str(path)!r} takes {size / 1e6:,.0f} MB decoded, and `memory` is {memory / 1e6:,.0f} MB", path)
-    with tempfile.TemporaryDirectory(prefix="atrous-", dir=os.environ.get("TMPDIR")) as folder:
+    with tempfile.TemporaryDirectory(prefix="atrous-") as folder:
         yield _spooled(vips.Image.new_from_file(str(path), access="sequential"), channels, Path(folder) / "pixels.npy")
 
 

@@ -79,12 +79,17 @@ def model_hash(model: Any, graph: Graph) -> str:
     return found.hexdigest()[:32]
 
 
-def image_facts(image: Any) -> Facts:
-    """Shape and type, and of a mapped file its size and time."""
+def image_facts(image: Any, source: Any = None) -> Facts:
+    """Shape and type of an image, and of its file, if it has one, size and time.
+
+    Args:
+        image: Something that slices.
+        source: The path that it was read from, if it was.
+    """
     facts: Facts = {"shape": list(image.shape), "dtype": str(image.dtype)}
-    file = getattr(image, "filename", None)
-    if isinstance(image, np.memmap) and file is not None and Path(file).exists():
-        found = Path(file).stat()
+    file = source if isinstance(source, (str, os.PathLike)) else getattr(image, "filename", None)
+    if isinstance(file, (str, os.PathLike)) and os.path.exists(file):
+        found = os.stat(file)
         facts["file"] = [found.st_size, found.st_mtime_ns]
     return facts
 

@@ -93,7 +93,8 @@ def predict(
         prepared(model, image, tile=tile, memory=memory, approximate=approximate) as (tiling, opened),
         showing(tiling, progress) as told,
     ):
-        return tiling.run(opened, out=out, dtype=dtype, activation=activation, told=told, resume=resume)
+        options = {"dtype": dtype, "activation": activation, "told": told, "resume": resume, "source": image}
+        return tiling.run(opened, out=out, **options)
 
 
 @contextlib.contextmanager

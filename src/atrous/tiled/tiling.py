@@ -115,6 +115,7 @@ class Tiling:
         activation: str | None = None,
         told: Told | None = None,
         resume: bool = True,
+        source: Any = None,
     ) -> Any:
         """Computes: see `predict`.
 
@@ -125,13 +126,14 @@ class Tiling:
             activation: As for `predict`.
             told: Is called before the first tile, and behind each.
             resume: As for `predict`.
+            source: The path that the image was read from, if it was: going on asks whether the file is the same.
         """
         if tuple(image.shape) != self.image_shape:
             raise ValueError(f"`image` must have shape {self.image_shape}. Received: image.shape={tuple(image.shape)}.")
         result = result_of(self.output_shape, sorted(self.plan.origins[self.plan.output]), dtype, activation)
         facts = {
             "model": journal.model_hash(self.model, self.plan.graph),
-            "image": journal.image_facts(image),
+            "image": journal.image_facts(image, source),
             "tile": self.tile,
             "result": f"{result.dtype} {activation} {'approximate' if self.approximate else 'exact'}",
         }
