@@ -74,14 +74,14 @@ def onnx(model: keras.Model, batch: int, block: int) -> Step:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    names = [each.name for each in session.get_inputs()]
-    results = [each.name for each in session.get_outputs()]
-    state = [np.zeros(each.shape, "float32") for each in session.get_inputs()[1:]]
+    made = [each.name for each in session.get_outputs()]
+    (output,) = (name for name in made if not name.startswith("next_"))
+    state = {name: x for name, x in streaming.stream(model, batch, engine="functional").state.items() if f"next_{name}" in made}
 
     def call(x: np.ndarray) -> np.ndarray:
-        output, *new = session.run(results, dict(zip(names, [x, *state], strict=True)))
-        state[:] = new
-        return output
+        new = dict(zip(made, session.run(made, {"inputs": x, **state}), strict=True))
+        state.update((name, new[f"next_{name}"]) for name in state)
+        return new[output]
 
     return call
 
