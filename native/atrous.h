@@ -59,7 +59,8 @@ typedef enum atrous_status {
   ATROUS_OVERLAP,       /* result, workspace and operands share memory; only operands may, with each other */
   ATROUS_BAD_DIRECTION, /* the direction is none of `atrous_direction` */
   ATROUS_BAD_PLAN,      /* `atrous_run` got a plan that `atrous_plan_make` didn't make */
-  ATROUS_BAD_PROGRAM    /* of stream.h: `atrous_stream_fault` says what is wrong with it */
+  ATROUS_BAD_PROGRAM,   /* of stream.h: `atrous_stream_fault` says what is wrong with it */
+  ATROUS_BAD_CODE       /* of stream.h: a code has no row in its table */
 } atrous_status;
 
 /* One sentence, static. */

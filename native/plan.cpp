@@ -169,6 +169,7 @@ const char *atrous_status_message(atrous_status status) {
     case ATROUS_BAD_DIRECTION: return "direction must be forward, input gradient or kernel gradient";
     case ATROUS_BAD_PLAN: return "the plan was not made by atrous_plan_make, or for an instruction set this processor hasn't";
     case ATROUS_BAD_PROGRAM: return "the program is not possible, or not of the kind that is needed";
+    case ATROUS_BAD_CODE: return "a code is below 0, or not below the number of rows of its table";
   }
   return "unknown status";
 }

@@ -24,6 +24,13 @@ void give_out(const atrous_stream &stream, const StreamTensor &tensor, float *y,
 
 }  // namespace
 
+bool stream_codes_known(const StreamTensor &tensor, const void *x, int64_t count) {
+  const int32_t *codes = static_cast<const int32_t *>(x);
+  for (int64_t i = 0; tensor.codes && i < count; ++i)
+    if (codes[i] < 0 || codes[i] >= tensor.codes) return false;
+  return true;
+}
+
 void stream_take_in(const atrous_stream &stream, const StreamTensor &tensor, const void *x, int64_t from, int64_t steps,
                     int64_t total) {
   const int64_t channels = tensor.channels, batch = stream.batch;
@@ -110,6 +117,11 @@ atrous_status atrous_stream_step(atrous_stream *stream, int64_t units, const voi
   if (units < 0) return ATROUS_BAD_SIZE;
   for (int32_t i = 0; i < stream->inputs; ++i)
     if (!inputs[i] && units && stream->tensor[stream->input[i]].timed()) return ATROUS_BAD_POINTER;
+  for (int32_t i = 0; i < stream->inputs; ++i) {
+    const StreamTensor &tensor = stream->tensor[stream->input[i]];
+    if (inputs[i] && !stream_codes_known(tensor, inputs[i], stream->batch * (tensor.timed() ? units * tensor.steps : 1)))
+      return ATROUS_BAD_CODE;
+  }
   const FlushToZero flush;
   stream_set_untimed(*stream, inputs);
   for (int64_t done = 0; done < units;) {

@@ -66,7 +66,7 @@ typedef enum atrous_stream_code {
   ATROUS_STREAM_SOFTMAX,
   /* `channels` channels, from_channel … of x to to_channel … of y: y[i·stretch + phase] = x[i·stride + offset]. */
   ATROUS_STREAM_COPY,
-  /* Row x of a table (rows, channels(out)), which is `weights`; x are codes, int32. Codes outside take the nearest row. */
+  /* Row x of a table (rows, channels(out)), which is `weights`; x are codes, int32: an input of the program. */
   ATROUS_STREAM_EMBED,
   /* The last step of x: y has no time. */
   ATROUS_STREAM_LAST
@@ -148,7 +148,7 @@ ATROUS_API void atrous_stream_reset(atrous_stream *stream);
 
 /* The next `units` units. inputs[i]: (batch, units·steps, channels) dense, float or, of codes, int32; of an input without time
  * (batch, channels), or NULL: as before. outputs[i]: the same of outputs; NULL: not wanted. Overlap of buffers isn't checked.
- * ATROUS_BAD_POINTER: a NULL input; ATROUS_BAD_SIZE: units below 0. The state is then as it was. */
+ * ATROUS_BAD_POINTER: a NULL input; ATROUS_BAD_SIZE: units below 0; ATROUS_BAD_CODE. The state is then as it was. */
 ATROUS_API atrous_status atrous_stream_step(atrous_stream *stream, int64_t units, const void *const *inputs,
                                             void *const *outputs);
 

@@ -98,7 +98,7 @@ bool fits(const atrous_stream &stream, const atrous_stream_sampler &sampler, int
   const StreamTensor &in = stream.tensor[stream.input[fed]], &out = stream.tensor[stream.output[stream.outputs - 1]];
   if (in.steps != 1 || out.steps != 1) return false;
   switch (sampler.draw) {
-    case ATROUS_STREAM_CATEGORICAL: return sampler.table || in.channels == 1;
+    case ATROUS_STREAM_CATEGORICAL: return sampler.table || (in.channels == 1 && (!in.codes || out.channels <= in.codes));
     case ATROUS_STREAM_LOGISTICS: return out.channels % 3 == 0 && in.channels == 1;
     case ATROUS_STREAM_VALUE: return in.channels == out.channels;
     default: return false;
@@ -122,6 +122,11 @@ atrous_status atrous_stream_generate(atrous_stream *stream, const atrous_stream_
   if (!fits(*stream, *sampler, fed)) return ATROUS_BAD_PROGRAM;
   for (int32_t i = 0; i < stream->inputs; ++i)
     if (i != fed && !inputs[i] && stream->tensor[stream->input[i]].timed()) return ATROUS_BAD_POINTER;
+  for (int32_t i = 0; i < stream->inputs; ++i) {
+    const StreamTensor &tensor = stream->tensor[stream->input[i]];
+    const void *x = i == fed ? feed : inputs[i];
+    if (x && !stream_codes_known(tensor, x, stream->batch * (tensor.timed() && i != fed ? steps : 1))) return ATROUS_BAD_CODE;
+  }
   const FlushToZero flush;
   const Generator generator(*stream, *sampler, fed);
   const StreamTensor &fed_tensor = stream->tensor[stream->input[fed]];

@@ -227,6 +227,9 @@ class Layout {
       made.steps = tensor.steps;
       made.unit_rows = tensor.steps ? tensor.steps * batch_ : batch_;
       made.kept = kept_steps(program_, i);
+      for (int32_t o = 0; o < program_.ops; ++o)
+        if (program_.op[o].code == ATROUS_STREAM_EMBED && program_.op[o].source[0].tensor == i)
+          made.codes = made.codes ? std::min(made.codes, program_.op[o].rows) : program_.op[o].rows;
       made.rows = tensor.steps ? made.kept * batch_ + piece_ * made.unit_rows : batch_;
       if (write_) tensors[i] = made;
       const int64_t floats = floats_of(made);

@@ -22,6 +22,7 @@ struct StreamTensor {
   int64_t kept;             // steps of the past
   int64_t rows;             // of the ring
   int64_t head;             // where the block begins
+  int32_t codes;            // rows of the least table that is asked for its codes; 0: they are numbers
 
   bool timed() const { return steps > 0; }
   int64_t index(int64_t row) const {  // of row `row` of the block, −kept·batch … rows of the block
@@ -121,6 +122,9 @@ void stream_advance(atrous_stream *stream, int64_t units);
 
 // Inputs without time, those that aren't NULL, and all that follows from them alone.
 void stream_set_untimed(const atrous_stream &stream, const void *const *inputs);
+
+// Whether all of so many codes have a row in their table; true of numbers.
+bool stream_codes_known(const StreamTensor &tensor, const void *x, int64_t count);
 
 // Of an input with time, steps [from, from + steps) of the `total` that the caller has.
 void stream_take_in(const atrous_stream &stream, const StreamTensor &tensor, const void *x, int64_t from, int64_t steps,

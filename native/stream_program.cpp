@@ -91,6 +91,7 @@ const char *fault_of_source(const atrous_stream_program &program, const atrous_s
       return "the channels copied aren't there";
   } else if (op.code == ATROUS_STREAM_EMBED) {
     if (from.channels != 1 || op.rows < 1 || !op.weights) return "an embedding takes one channel of codes, and needs a table";
+    if (!contains(program.input, program.inputs, source.tensor)) return "an embedding takes an input of the program";
   } else if (from.channels != to.channels) {
     return "this operation leaves the number of channels as it is";
   }

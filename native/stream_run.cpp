@@ -7,7 +7,7 @@
 namespace atrous {
 namespace {
 
-// What all operations but products do with one tile: rows [row, row + count) of the output.
+// One operation on a block. It is computed in tiles, rows [row, row + count) of what is written, or row by row.
 class Runner {
  public:
   Runner(const atrous_stream &stream, const StreamOp &op, int64_t units)
@@ -37,7 +37,6 @@ class Runner {
     for (int64_t i = 0, begin = 0; i < count; ++i) {
       const int64_t end = rows * (i + 1) / count;
       tile(begin, end - begin);
-      out_.written(begin, end - begin);
       begin = end;
     }
   }
@@ -75,8 +74,16 @@ class Runner {
     float *out = out_.at(row);
     const StreamTensor *add = op_.add < 0 ? nullptr : &stream_.tensor[op_.add];
     const float *added = add ? add->at(row) : nullptr;
+    if (op_.gate)
+      gated(count, out, add, added);
+    else
+      summed(count, out, add, added);
+    finish(out, count, op_.last, op_.last_alpha);
+    out_.written(row, count);
+  }
+
+  void summed(int64_t count, float *out, const StreamTensor *add, const float *added) {
     const float *b = op_.weights;
-    if (op_.gate) return gated(count, out, add, added);
     const bool at_once = op_.first == ATROUS_STREAM_LINEAR;  // addition and sum
     for (int64_t column = 0; column < out_.pitch;) {
       const StreamPanel panel = stream_panel(kernels_.lanes, out_.pitch - column, false);
@@ -87,7 +94,6 @@ class Runner {
     finish(out, count, op_.first, op_.alpha);
     if (added && !at_once)
       kernels_.combine(ATROUS_STREAM_ADD, out, out_.pitch, added, add->pitch, out, out_.pitch, count, out_.pitch);
-    finish(out, count, op_.last, op_.last_alpha);
   }
 
   void gated(int64_t count, float *out, const StreamTensor *add, const float *added) {
@@ -99,7 +105,6 @@ class Runner {
                     added ? added + out_.channels + column : nullptr, add ? add->pitch : 0, out + column, out_.pitch);
       column += panel.lanes;
     }
-    finish(out, count, op_.last, op_.last_alpha);
   }
 
   // One panel of `count` rows over the first `taps` runs; returns where the next panel's weights are.
@@ -191,7 +196,7 @@ class Runner {
   void embed(int64_t row) {
     int32_t code;
     std::memcpy(&code, source(0).at(row), sizeof code);
-    code = std::min<int64_t>(std::max(code, 0), op_.rows - 1);
+    code = std::min<int64_t>(std::max(code, 0), op_.rows - 1);  // those of steps are checked; what is read must lie in the table
     std::memcpy(out_.at(row), op_.weights + code * out_.pitch, out_.pitch * sizeof(float));
   }
 
@@ -221,6 +226,7 @@ class Runner {
       default: pair(row, count, out);
     }
     finish(out, count, op_.last, op_.last_alpha);
+    out_.written(row, count);
   }
 
   void pair(int64_t row, int64_t count, float *out) {

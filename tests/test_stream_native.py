@@ -370,3 +370,13 @@ def test_generation_refuses_what_does_not_fit():
     strided = chain(layers.Conv1D(1, 2, 2), layers.UpSampling1D(2), shape=(None, 1))
     with pytest.raises(ValueError, match="not of the kind"):
         generated(strided, [2], "regression", np.zeros((2, 1)))
+
+
+def test_codes_without_a_row_are_refused_and_the_state_stays():
+    engine = NativeEngine(WaveNet(rates=(1, 2), filters=8, skip_filters=8, classes=12), 1)
+    engine.step([np.array([[3, 4]], "int32")])
+    before = engine.state
+    for code in (-1, 12):
+        with pytest.raises(ValueError, match="a code is below 0"):
+            engine.step([np.array([[1, code]], "int32")])
+    assert all(np.array_equal(value, before[key]) for key, value in engine.state.items())

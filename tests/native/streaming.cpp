@@ -122,7 +122,7 @@ Signals random_signals(Random &random, const Streamed &s, int64_t batch, int64_t
       float number = random.value();
       double value = number;
       if (is_codes(s, input)) {
-        const int32_t code = static_cast<int32_t>(random.between(-1, 10));
+        const int32_t code = static_cast<int32_t>(random.between(0, 9));
         std::memcpy(&number, &code, sizeof number);
         value = code;
       }
@@ -355,6 +355,15 @@ void test_refusals() {
   CHECK(atrous_stream_step(stream.get(), -1, no_input, no_output) == ATROUS_BAD_SIZE);
   CHECK(atrous_stream_step(stream.get(), 0, no_input, no_output) == ATROUS_OK);
   CHECK(atrous_stream_units(stream.get()) == 0);
+
+  const Streamed codes = generator(random, 5);
+  Stream embedding(codes, 1);
+  float logits[5];
+  void *output[] = {logits};
+  for (const int32_t code : {-1, 5}) {
+    const void *input[] = {&code};
+    CHECK(atrous_stream_step(embedding.get(), 1, input, output) == ATROUS_BAD_CODE);
+  }
 }
 
 }  // namespace
