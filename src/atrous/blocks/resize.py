@@ -44,7 +44,10 @@ class ResizeLike(keras.layers.Layer):
         """Resizes the first to the size of the second."""
         x, like = inputs
         size = tuple(ops.shape(like)[1:3])
-        return ops.image.resize(x, size, interpolation=self.interpolation, data_format="channels_last")
+        # `ops.image.resize` compares the size with 0, which can't be done in a graph that is made for any size.
+        known = all(isinstance(n, int) for n in size)
+        resize = ops.image.resize if known else keras.layers.Resizing(1, 1).backend.image.resize
+        return resize(x, size, interpolation=self.interpolation, data_format="channels_last")
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> tuple[int | None, ...]:
         """Shape of the output; unknown lengths stay `None`."""
