@@ -6,7 +6,7 @@ import json
 import math
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,24 @@ class Reseed(keras.callbacks.Callback):
         keras.utils.set_random_seed(first)  # PyTorch's dropout takes no other
         for state, seed in zip(states, seeds, strict=True):
             state.assign([seed, 0])
+
+
+class Validate(keras.callbacks.Callback):
+    """Tests the model on the validation part after every epoch, as it will be tested in the end; adds `val_…` to the logs.
+
+    Args:
+        evaluate: Figures of the model.
+    """
+
+    def __init__(self, evaluate: Callable[[keras.Model], Mapping[str, Any]]) -> None:
+        super().__init__()
+        self.evaluate = evaluate
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Tests."""
+        found = self.evaluate(self.model)
+        if logs is not None:
+            logs |= {f"val_{name}": value for name, value in found.items() if isinstance(value, float)}
 
 
 class Record(keras.callbacks.Callback):

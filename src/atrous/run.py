@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from atrous.recipes import TASKS, Recipe, find
-from atrous.recipes.recipe import parse_choice
+from atrous.tasks.recipe import parse_choice
 
 if TYPE_CHECKING:
     import keras
@@ -215,7 +215,7 @@ class Run:
                 f"`run` must have at least one finished epoch. Received: run={str(self.path)!r}. "
                 f"Continue it: atrous train --resume {shlex.quote(str(self.path))}"
             )
-        return keras.models.load_model(file)
+        return keras.models.load_model(file, compile=False)
 
     def load_data(self) -> Any:
         """Loads the data set that the run was trained on."""

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from atrous import report, tasks, tensorboard
-from atrous.callbacks import Record, Reseed, Show, load_checkpoint
+from atrous.callbacks import Record, Reseed, Show, Validate, load_checkpoint
 from atrous.progress import Progress
 from atrous.run import Config, Run, replacing
 from atrous.tasks.task import Data
@@ -48,16 +48,16 @@ def train(run: Run, dataset: Data, progress: Progress) -> None:
 def _fit(run: Run, model: keras.Model, dataset: Data, progress: Progress, rows: Sequence[dict[str, float]]) -> None:
     config = run.config
     task = tasks.find(config.recipe.task)
-    batches = task.batches(dataset.train, config, training=True)
+    batches = task.batches(dataset.train, config)
     record = Record(run, rows)
-    callbacks = [Reseed(batches, config.recipe.seed), record, Show(progress, record)]
+    validate = Validate(lambda model: task.evaluate(model, dataset.validation, config))
+    callbacks = [Reseed(batches, config.recipe.seed), validate, record, Show(progress, record)]
     if tensorboard.available():
         callbacks.append(tensorboard.TensorBoard(run.tensorboard_folder, record.rows))
     else:
         progress.note("No TensorBoard logs: they need Keras on TensorFlow, and tensorboard.")
     model.fit(
         batches,
-        validation_data=task.batches(dataset.validation, config, training=False),
         initial_epoch=len(rows),
         epochs=config.recipe.epochs,
         callbacks=callbacks,
@@ -72,6 +72,7 @@ def _restore(run: Run) -> tuple[keras.Model, int]:
     last = run.checkpoint("last")
     if not last.exists():
         return _build(config), 0
+    tasks.find(config.recipe.task)  # Keras must know the task's losses before it can load one
     model, done = load_checkpoint(last)
     if config.recipe.decay != "none":
         model.optimizer.learning_rate = _learning_rate(config)  # the number of epochs may have changed

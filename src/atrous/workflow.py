@@ -96,7 +96,9 @@ def evaluate(run: Run | str | Path, data: str | Path | None = None, **options: A
     config = run.config
     task = tasks.find(config.recipe.task)
     dataset = run.load_data() if data is None else task.load(_source(task, data), config.recipe, config)
-    for name, value in task.facts(dataset).items():
+    facts = task.facts(dataset)
+    for name in task.must_agree():
+        value = facts[name]
         if value != config.facts[name]:
             raise ValueError(f"`data` must have the run's {name}, {config.facts[name]}. Received: data={data!r} with {value}.")
     return task.evaluate(run.load_model(), dataset.test, config, **options)

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli import design, explore, generate, inspect, messages, models, stream, tile, train
-from atrous.cli.words import integers
+from atrous.cli import compare, design, explore, generate, inspect, messages, models, stream, tile, train
+from atrous.cli.words import given, integers, numbers
 from atrous.recipes import RECIPES
 from atrous.run import Run
 
@@ -26,9 +26,14 @@ app = typer.Typer(
 )
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/fashion-mnist.", show_default=False)]
-Data = Annotated[
-    str | None, typer.Option(metavar="NAME|FOLDER", help="A built-in data set or a folder, one sub-folder a class.")
+Data = Annotated[str | None, typer.Option(metavar="NAME|FOLDER", help="Other data of the task. Default: the run's own.")]
+
+
+Scales = Annotated[
+    str | None,
+    typer.Option(metavar="X,X,…", help="Of segmentation: sizes at which images are looked at, such as 0.75,1,1.25."),
 ]
+Flip = Annotated[bool, typer.Option("--flip", help="Of segmentation: look at mirrored images, too.")]
 
 
 @app.callback()
@@ -46,11 +51,13 @@ train.register(app)
 def evaluate(
     run: RunFolder,
     data: Data = None,
+    scales: Scales = None,
+    flip: Flip = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Test a run's model: loss, the task's metric, and each class."""
     workflow = messages.load_workflow(as_json)
-    result = workflow.evaluate(run, data)
+    result = workflow.evaluate(run, data, **given(scales=numbers("scales", scales), flip=flip))
     if as_json:
         print(json.dumps(result))
     else:
@@ -63,11 +70,21 @@ def predict(
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or folders of them.", show_default=False)
     ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Of segmentation: where mask PNGs and overlays are written.")
+    ] = None,
+    scales: Scales = None,
+    flip: Flip = False,
+    tile: Annotated[int | None, typer.Option(help="Of segmentation: side of tiles in pixels, for large images.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="BYTES", help="Of segmentation: what tiles may take, such as 2GB.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, as when not on a terminal.")] = False,
 ) -> None:
     """Say what is in images."""
     as_json = as_json or not sys.stdout.isatty()
-    predictions = messages.load_workflow(as_json).predict(run, images)
+    options = given(scales=numbers("scales", scales), flip=flip, tile=tile, memory=memory)
+    predictions = messages.load_workflow(as_json).predict(run, images, output=output, **options)
     if as_json:
         messages.prediction_lines(predictions)
     else:
@@ -99,6 +116,7 @@ def recipes() -> None:
     messages.recipes(RECIPES)
 
 
+compare.register(app)
 design.register(app)
 explore.register(app)
 generate.register(app)

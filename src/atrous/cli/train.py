@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import inspect
 import typing
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ import typer
 from typer.core import TyperCommand
 
 from atrous.cli import messages
-from atrous.cli.words import integers
+from atrous.cli.words import integers, numbers
 from atrous.recipes import TASKS
 
 DEFAULT_TASK = next(iter(TASKS))
@@ -44,7 +46,7 @@ class TrainCommand(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters that all tasks have, and those of the task."""
         task = ctx.meta.get("task", DEFAULT_TASK)
-        return [param for param in super().get_params(ctx) if _is_of(param.name, task)]
+        return [_as_of(param, task) for param in super().get_params(ctx) if _is_of(param.name, task)]
 
     def _task(self, args: Sequence[str]) -> str:
         """The first word that is neither an option nor its value, if it is a task."""
@@ -56,6 +58,16 @@ class TrainCommand(TyperCommand):
                 return word if word in TASKS else DEFAULT_TASK
             value = not value and word.startswith("--") and "=" not in word and word not in flags
         return DEFAULT_TASK
+
+
+def _as_of(param: Any, task: str) -> Any:
+    """An option that several tasks have, with the words of this one."""
+    field = TASKS[task].options().get(param.name)
+    if field is None:
+        return param
+    param = copy.copy(param)
+    param.help = field.metadata["help"]
+    return param
 
 
 def _is_of(name: str | None, task: str) -> bool:
@@ -114,6 +126,7 @@ def register(app: typer.Typer) -> None:
     app.command("train", cls=TrainCommand)(command)
 
 
+@functools.cache  # it is asked for every parameter, and evaluating annotations takes a while
 def _options(recipe: Any) -> dict[str, Any]:
     """For each choice of a recipe, an annotation as Typer takes it; names and numbers in lists have commas between."""
     hints = typing.get_type_hints(recipe)
@@ -127,10 +140,8 @@ def _options(recipe: Any) -> dict[str, Any]:
 
 def _option(name: str, hint: Any, field: dataclasses.Field[Any]) -> Any:
     flag = field.metadata["flag"] or "--" + name.replace("_", "-")
-    kind, metavar = (
-        next(each for each in (typing.get_args(hint) or (hint,)) if each is not type(None)),
-        field.metadata["metavar"],
-    )
+    kind = next(each for each in (typing.get_args(hint) or (hint,)) if each is not type(None))
+    metavar = field.metadata["metavar"]
     if typing.get_origin(hint) is tuple or typing.get_origin(kind) is tuple:
         kind, metavar = str, metavar or ("NAME,…" if _has_names(hint) else "N,N,…")
     if field.type == "bool":
@@ -139,7 +150,7 @@ def _option(name: str, hint: Any, field: dataclasses.Field[Any]) -> Any:
 
 
 def _has_names(hint: Any) -> bool:
-    return str in typing.get_args(hint)
+    return typing.get_origin(hint) is tuple and str in typing.get_args(hint)
 
 
 def _parsed(name: str, value: Any) -> Any:
@@ -147,4 +158,6 @@ def _parsed(name: str, value: Any) -> Any:
     hint = next(typing.get_type_hints(recipe)[name] for recipe in TASKS.values() if name in recipe.options())
     if not isinstance(value, str) or "tuple" not in str(hint):
         return value
-    return tuple(value.split(",")) if _has_names(hint) else integers(name, value)
+    if _has_names(hint):
+        return tuple(value.split(","))
+    return numbers(name, value) if float in typing.get_args(hint) else integers(name, value)

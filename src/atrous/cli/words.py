@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -15,6 +17,22 @@ def integers(name: str, text: str | None) -> int | tuple[int, ...] | None:
         flag = "--" + name.replace("_", "-")
         raise ValueError(f"`{flag}` must be integers with commas between. Received: {flag} {text}") from None
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def numbers(name: str, text: str | None) -> tuple[float, ...] | None:
+    """Numbers with commas between."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        flag = "--" + name.replace("_", "-")
+        raise ValueError(f"`{flag}` must be numbers with commas between. Received: {flag} {text}") from None
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: neither `None` nor a flag that isn't set."""
+    return {name: value for name, value in options.items() if value is not None and value is not False}
 
 
 def size_in_bytes(name: str, text: str) -> int:

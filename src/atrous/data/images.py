@@ -37,7 +37,7 @@ def read_header(path: Path) -> Header:
             gray = image.mode in _GRAY
             _check(image, path)
     except Exception as error:  # Pillow's plugins raise whatever the damage leads to
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return Header(height, width, gray)
 
 
@@ -59,17 +59,35 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int]) -> NDArray[n
         ValueError: if the file is not an image or is truncated; the message names it.
     """
     height, width, channels = image_shape
+    # A hint to the JPEG decoder that it may skip detail which the resize would drop; no effect elsewhere.
+    return resize(read_pixels(path, channels, draft=2 * max(height, width)), (height, width))
+
+
+def read_pixels(path: str | Path, channels: int, draft: int | None = None) -> NDArray[np.uint8]:
+    """Reads an image file as `read_image` does, in its own size.
+
+    Args:
+        path: a JPEG, PNG, BMP, GIF or WebP file.
+        channels: 1 (gray) or 3 (RGB).
+        draft: pixels a side that are enough: a JPEG's detail beyond them may be left out.
+
+    Returns:
+        (height, width, channels) uint8, 0..255.
+
+    Raises:
+        ValueError: if the file is not an image or is truncated; the message names it.
+    """
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            # A hint to the JPEG decoder that it may skip detail which the resize would drop; no effect elsewhere.
-            image.draft(None, (2 * max(height, width),) * 2)
+            if draft is not None:
+                image.draft(None, (draft, draft))
             upright = ImageOps.exif_transpose(image)
             pixels = np.asarray(_opaque(_eight_bit(upright)).convert("L" if channels == 1 else "RGB"))
     except FileNotFoundError:
         raise
     except Exception as error:  # Pillow's plugins raise whatever the damage leads to
-        raise _unreadable(path, error) from error
-    return resize(pixels.reshape(*pixels.shape[:2], channels), (height, width))
+        raise unreadable(path, error) from error
+    return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -118,7 +136,8 @@ def _opaque(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
 
 
-def _unreadable(path: str | Path, error: Exception) -> ValueError:
+def unreadable(path: str | Path, error: Exception) -> ValueError:
+    """What to say of a file that should be an image."""
     return ValueError(
         f"{str(path)!r} must be a whole JPEG, PNG, BMP, GIF or WebP image. Received: {error}. Replace it or remove it."
     )

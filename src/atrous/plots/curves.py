@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -55,6 +55,36 @@ def learning_curves(
     axes.set_ylabel(metric, color=INK)
     if best_epoch is not None:
         axes.set_title(f"best epoch: {best_epoch}", loc="left", fontsize=FONT_SIZE, color=MUTED)
+    return axes
+
+
+def compared_curves(series: Mapping[str, Sequence[float]], *, metric: str, figure: Figure | SubFigure | None = None) -> Axes:
+    """Draws one metric of several runs over their epochs; dashes tell them apart as well as colours.
+
+    Args:
+        series: A name and a value an epoch for each run.
+        metric: Its name and unit, the label of the vertical axis.
+        figure: Figure to draw into; a new one if `None`.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: There is no run, or one without epochs.
+    """
+    if not series or not all(len(values) for values in series.values()):
+        raise ValueError(f"`series` must hold a value for each epoch of each run. Received: {dict(series)}.")
+    axes = bare((figure or new_figure(4.4, 2.9)).add_subplot())
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    dashes = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+    for i, (name, values) in enumerate(series.items()):
+        epochs = np.arange(1, len(values) + 1)
+        color = (FIRST, SECOND, INK, MUTED)[i % 4]
+        axes.plot(epochs, values, color=color, linewidth=1.8, linestyle=dashes[i // 4 % 4], marker=_marker(epochs), label=name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.set_xlabel("epoch", color=INK)
+    axes.set_ylabel(metric, color=INK)
+    axes.legend(frameon=False, fontsize=FONT_SIZE, labelcolor=INK)
     return axes
 
 

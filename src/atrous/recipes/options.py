@@ -22,3 +22,15 @@ class Options(TypedDict, total=False):
     dropout: float | None
     augment: bool | str | tuple[str, ...] | list[str] | None
     image_size: int | tuple[int, int] | list[int] | None
+    network: str | None
+    backbone: str | None
+    output_stride: int | None
+    filters: int | None
+    widths: tuple[int, ...] | list[int] | None
+    crop_size: int | tuple[int, int] | list[int] | None
+    scales: float | tuple[float, float] | list[float] | None
+    class_weights: str | None
+    weights: str | None
+    freeze: str | None
+    from_run: str | None
+    strict: bool | None

@@ -70,6 +70,11 @@ def render(package: str, template: str, **values: Any) -> Markup:
     return Markup(environment.from_string(resources.files(package).joinpath(template).read_text("utf-8")).render(values))
 
 
+def style() -> Markup:
+    """The stylesheet of the pages on runs."""
+    return Markup(resources.files("atrous.report").joinpath("style.css").read_text("utf-8"))
+
+
 def _page(run: Run, model: keras.Model, data: Any) -> dict[str, Any]:
     """Everything the template names."""
     test = run.test
@@ -92,6 +97,7 @@ def _page(run: Run, model: keras.Model, data: Any) -> dict[str, Any]:
         "layers": layer_rows(model, report),
         "explorer": None if stack is None else explore_section(stack),
         "palette": palette(),
+        "style": style(),
         "no_fields": f"It could not be told: {reason}" if reason else "",
     }
 

@@ -6,13 +6,16 @@ import importlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from atrous.recipes.recipe import Recipe, parse_choice
 from atrous.tasks.image_classification.recipe import ImageClassification
+from atrous.tasks.recipe import Recipe, parse_choice
+from atrous.tasks.segmentation.recipe import Segmentation
 
 if TYPE_CHECKING:
     from atrous.tasks.task import Task
 
-TASKS: MappingProxyType[str, type[Recipe]] = MappingProxyType({"image-classification": ImageClassification})
+TASKS: MappingProxyType[str, type[Recipe]] = MappingProxyType(
+    {"image-classification": ImageClassification, "segmentation": Segmentation}
+)
 """What a recipe of each task chooses: the first is trained if no task is named."""
 
 __all__ = ["TASKS", "find"]

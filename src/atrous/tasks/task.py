@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import keras
 
-from atrous.recipes.recipe import Recipe
+from atrous.tasks.recipe import Recipe
 
 if TYPE_CHECKING:
     from atrous.report.page import Contents
@@ -53,6 +53,14 @@ class Prediction(Protocol):
 
     def to_json(self) -> dict[str, Any]:
         """What was found, for a program; names of columns for people are made from these."""
+
+
+def check_options(options: Mapping[str, Any], known: tuple[str, ...], config: Config) -> None:
+    """Raises a ValueError for an option that a task doesn't have."""
+    for name in options:
+        if name not in known:
+            have = f"one of {', '.join(known)}" if known else "left out"
+            raise ValueError(f"Options of {config.recipe.task} must be {have} here. Received: {name}={options[name]!r}.")
 
 
 D = TypeVar("D", bound=Data)
@@ -100,12 +108,15 @@ class Task(ABC, Generic[D]):
         """`loss` and `metrics` for `compile`; a metric is called as the recipe's `metric` says."""
 
     @abstractmethod
-    def batches(self, part: Any, config: Config, training: bool) -> keras.utils.PyDataset:
-        """Batches for `fit`; those for training have an `epoch`, set before each, on which their order depends."""
+    def batches(self, part: Any, config: Config) -> keras.utils.PyDataset:
+        """Batches for `fit`; they have an `epoch`, set before each, on which order and all that is random in them depend."""
 
     @abstractmethod
     def evaluate(self, model: keras.Model, part: Any, config: Config, **options: Any) -> dict[str, Any]:
-        """Figures of a model on a part of the data: `examples`, `loss`, the metric, …, as JSON takes them."""
+        """Figures of a model on a part of the data: `examples`, `loss`, the metric, …, as JSON takes them.
+
+        So is the model tested in the end, and after each epoch on the validation part.
+        """
 
     @abstractmethod
     def predict(self, run: Run, files: Iterable[Path], output: Path | None, **options: Any) -> list[Any]:
@@ -121,6 +132,10 @@ class Task(ABC, Generic[D]):
     @abstractmethod
     def report(self, run: Run, model: keras.Model, data: D, test: Mapping[str, Any]) -> Contents:
         """The task's part of the page."""
+
+    def must_agree(self) -> tuple[str, ...]:
+        """The facts that other data must share with a run's, if the run is tested on them."""
+        return ()
 
     def notes(self, data: D) -> list[str]:
         """What the user should know of the data before training."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from atrous.recipes.recipe import Recipe, option, parse_choice, parse_names, parse_number, parse_rates
 from atrous.spec import parse_integer, parse_integers
+from atrous.tasks.recipe import Recipe, option, parse_choice, parse_names, parse_number, parse_rates
 
 AUGMENTATIONS = ("flip", "shift")
 HEADS = ("auto", "flatten", "average")

@@ -15,10 +15,10 @@ from atrous import data as sources
 from atrous.data import Batches, Dataset, Split
 from atrous.data.files import image_files
 from atrous.models import DilatedClassifier
-from atrous.recipes.recipe import Recipe
 from atrous.run import Config, Run
 from atrous.tasks.image_classification.recipe import ImageClassification
-from atrous.tasks.task import Task
+from atrous.tasks.recipe import Recipe
+from atrous.tasks.task import Task, check_options
 
 if TYPE_CHECKING:
     from atrous.report.page import Contents
@@ -68,6 +68,10 @@ class ImageClassificationTask(Task[Dataset]):
         """Names of the classes; height, width, channels."""
         return {"class_names": data.class_names, "image_shape": data.image_shape}
 
+    def must_agree(self) -> tuple[str, ...]:
+        """Other data must have the same classes and form."""
+        return ("class_names", "image_shape")
+
     def build(self, config: Config, policy: str) -> keras.Model:
         """The dilated classifier, augmentation inside."""
         recipe = cast(ImageClassification, config.recipe)
@@ -88,17 +92,19 @@ class ImageClassificationTask(Task[Dataset]):
         """Cross-entropy, and the recipe's metric."""
         return {"loss": "sparse_categorical_crossentropy", "metrics": [config.recipe.metric]}
 
-    def batches(self, part: Split, config: Config, training: bool) -> Batches:
+    def batches(self, part: Split, config: Config) -> Batches:
         """Batches of images and labels."""
-        return Batches(part, config.recipe.batch_size, shuffle_seed=config.recipe.seed if training else None)
+        return Batches(part, config.recipe.batch_size, shuffle_seed=config.recipe.seed)
 
     def evaluate(self, model: keras.Model, part: Split, config: Config, **options: Any) -> dict[str, Any]:
         """What `evaluate` of this module says, and `classes`: for each name its number of `examples`, `recall`, `precision`."""
+        check_options(options, (), config)
         result = evaluate(model, part, config.recipe.batch_size)
         return {**result, "classes": _per_class(config.class_names, np.asarray(result["confusion"]))}
 
     def predict(self, run: Run, files: Iterable[Path], output: Path | None, **options: Any) -> list[Prediction]:
         """Classifies image files; each image is brought to the run's size and channels as in training."""
+        check_options(options if output is None else {"output": output, **options}, (), run.config)
         config, model = run.config, run.load_model()
         every = image_files(files)
         predictions: list[Prediction] = []

@@ -1,0 +1,1 @@
+"""Segmentation: a class a pixel."""

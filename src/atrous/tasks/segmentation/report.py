@@ -1,0 +1,299 @@
+"""The page's part on a segmenter: classes, confusion, pictures of mistakes, what the network sees."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from atrous import plots
+from atrous.data.masks import VOID, Palette
+from atrous.data.segmentation import MaskSplit, SegmentationData
+from atrous.field import Report
+from atrous.plots.sizes import sizes_and_fields
+from atrous.report import embed
+from atrous.report.network import fields_of, times
+from atrous.report.page import Contents, render
+from atrous.run import Run
+from atrous.tasks.segmentation import network
+from atrous.tasks.segmentation.evaluation import Segmenter, batches_of_one_size
+from atrous.tasks.segmentation.loss import confusion, intersection_over_union
+from atrous.tasks.segmentation.objects import Extent, by_size, extents
+from atrous.tasks.segmentation.recipe import Segmentation
+
+_EXAMINED = 400  # test images looked at, spread evenly
+_SHOWN = 8
+_LARGEST_SIDE = 192  # pixels of an embedded picture
+_FEW = 0.02  # of the image; a class with fewer pixels is easily never predicted
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test image, what is in it and what was said."""
+
+    index: int
+    name: str
+    image: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    predicted: NDArray[np.uint8]
+    iou: float
+
+
+def contents(run: Run, model: keras.Model, data: SegmentationData, test: Mapping[str, Any]) -> Contents:
+    """What `Task.report` asks for."""
+    recipe = cast(Segmentation, run.config.recipe)
+    segmenter = Segmenter(model, network.stride_of(recipe))
+    shown, things, examined = _examined(segmenter, data.test, len(data.class_names), recipe.batch_size)
+    report, reason = fields_of(model)
+    counts = np.asarray(test["confusion"])
+    section = render(
+        __package__ or "",
+        "sections.html",
+        classes=_class_rows(test, data),
+        matrix=_matrix(counts, data.class_names),
+        examples=[_drawn(example, data.palette) for example in shown],
+        lead=f"From {examined:,} test images, with the mean IoU of the classes in each: the best, the middle, the worst.",
+        legend=[{"name": name, "color": _hex(color)} for name, color in zip(data.class_names, data.palette, strict=True)],
+        seen=_seen(report, reason, things, data, recipe),
+        skipped=[why for _, why in data.skipped],
+    )
+    size = times([int(n) for n in np.median(data.train.sizes, axis=0)])
+    varies = len(np.unique(data.train.sizes, axis=0)) > 1
+    return Contents(
+        lead=f"{len(data.train):,} training images of {'typically ' * varies}{size} pixels, {len(data.class_names)} classes.",
+        facts=[
+            {"name": "Test mean IoU", "value": f"{100 * test['mean_iou']:.1f} %", "note": f"{test['examples']:,} images"},
+            {"name": "Pixel accuracy", "value": f"{100 * test['pixel_accuracy']:.1f} %", "note": f"loss {test['loss']:.3f}"},
+        ],
+        labels={"loss": "loss (cross-entropy)", "mean_iou": "mean IoU"},
+        notes=[*_class_notes(test), *_field_notes(report, things, data, recipe), *_skipped_note(data)],
+        sections=[section],
+        choices=_choices(recipe),
+    )
+
+
+def _choices(recipe: Segmentation) -> list[str]:
+    on = (
+        f"deeplab on {recipe.backbone} at output stride {recipe.output_stride}"
+        if recipe.network == "deeplab"
+        else recipe.network
+    )
+    return [
+        on,
+        "no dilation" if recipe.is_undilated else f"rates {', '.join(map(str, recipe.rates))}",
+        f"augmentation: {', '.join(recipe.augment) or 'none'}",
+        *([f"{recipe.class_weights} class weights"] if recipe.class_weights != "none" else []),
+        *([f"fine-tuned from {recipe.from_run}"] if recipe.from_run else []),
+        *([f"{recipe.freeze} frozen"] if recipe.freeze != "none" else []),
+    ]
+
+
+def _examined(segmenter: Segmenter, split: MaskSplit, classes: int, batch_size: int) -> tuple[list[Example], list[Extent], int]:
+    """Examples to show, from the best to the worst; everything that is in the images; how many were looked at."""
+    indices = np.unique(np.linspace(0, len(split) - 1, min(len(split), _EXAMINED)).round().astype(int)).tolist()
+    scores: dict[int, float] = {}
+    things: list[Extent] = []
+    for rows, images, masks in batches_of_one_size(split, batch_size, indices):
+        predicted = segmenter.scores(images).argmax(axis=-1).astype(np.uint8)
+        for row, mask, said in zip(rows, masks, predicted, strict=True):
+            there = np.unique(mask[mask != VOID])
+            iou = intersection_over_union(confusion(mask, said, classes))[there]
+            scores[row] = float(iou.mean()) if len(there) else math.nan
+            things += extents(mask, said)
+    ranked = sorted((row for row in indices if not math.isnan(scores[row])), key=lambda row: -scores[row])
+    chosen = _spread(ranked)
+    examples = []
+    for row in chosen:
+        image, mask = split[row]
+        said = segmenter.scores(image[None])[0].argmax(axis=-1).astype(np.uint8)
+        examples.append(Example(row, split.name(row), image, mask, said, scores[row]))
+    return examples, things, len(indices)
+
+
+def _spread(ranked: Sequence[int]) -> list[int]:
+    """The two best, some of the middle, the three worst."""
+    if len(ranked) <= _SHOWN:
+        return list(ranked)
+    middle = np.linspace(0, len(ranked) - 1, _SHOWN - 1).round().astype(int)[1:-2]
+    return [ranked[i] for i in dict.fromkeys([0, 1, *middle.tolist(), len(ranked) - 3, len(ranked) - 2, len(ranked) - 1])]
+
+
+def _class_rows(test: Mapping[str, Any], data: SegmentationData) -> list[dict[str, str]]:
+    def share(value: float | None) -> str:
+        return "–" if value is None else f"{100 * value:.1f} %"
+
+    total = max(sum(row["pixels"] for row in test["classes"].values()), 1)
+    rows = sorted(
+        zip(data.class_names, data.palette, strict=True),
+        key=lambda each: 2.0 if test["classes"][each[0]]["iou"] is None else test["classes"][each[0]]["iou"],
+    )
+    return [
+        {
+            "name": name,
+            "color": _hex(color),
+            "iou": share(test["classes"][name]["iou"]),
+            "percent": f"{100 * (test['classes'][name]['iou'] or 0):.1f}",
+            "recall": share(test["classes"][name]["recall"]),
+            "precision": share(test["classes"][name]["precision"]),
+            "pixels": f"{100 * test['classes'][name]['pixels'] / total:.1f} %",
+        }
+        for name, color in rows
+    ]
+
+
+def _matrix(counts: NDArray[np.int64], class_names: Sequence[str]) -> dict[str, Any]:
+    percent = np.round(100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(int)
+    axes = plots.confusion_matrix(percent, class_names)
+    width = round(1.1 * axes.figure.bbox.width)
+    right = np.trace(counts) / max(counts.sum(), 1)
+    alt = f"Confusion matrix of {len(class_names)} classes, in percent of each true class; {100 * right:.1f} % are right."
+    return {"svg": embed.svg(axes, name="confusion", alt=alt), "width": width, "least": min(width, 460)}
+
+
+def _drawn(example: Example, palette: Palette) -> dict[str, str]:
+    wrong = (example.predicted != example.mask) & (example.mask != VOID)
+    gray = example.image.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    shaded = 0.45 * gray + 0.55 * 255
+    shaded[wrong] = 0.25 * gray[wrong] + 0.75 * np.array([200, 30, 20])
+    return {
+        "name": example.name,
+        "iou": f"{100 * example.iou:.0f} %",
+        "image": _uri(example.image, jpeg=True),
+        "truth": _uri(_painted(example.mask, palette)),
+        "predicted": _uri(_painted(example.predicted, palette)),
+        "mistakes": _uri(shaded.astype(np.uint8), jpeg=True),
+        "share": f"{100 * wrong.sum() / max((example.mask != VOID).sum(), 1):.1f} %",
+    }
+
+
+def _painted(labels: NDArray[np.uint8], palette: Palette) -> NDArray[np.uint8]:
+    table = np.full((256, 3), 255, np.uint8)
+    table[: len(palette)] = [_shown(color) for color in palette]
+    table[VOID] = (225, 222, 215)
+    return table[labels]
+
+
+def _shown(color: Sequence[int]) -> tuple[int, int, int]:
+    """A class's colour on the page: palettes made for contrast with black are dark, and black is a hole in a page."""
+    red, green, blue = (int(n) for n in color)
+    if max(color) == 0:
+        return 58, 64, 72
+    scale = max(1.0, 208 / max(color))
+    return round(red * scale), round(green * scale), round(blue * scale)
+
+
+def _hex(color: Sequence[int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*_shown(color))
+
+
+def _uri(pixels: NDArray[np.uint8], jpeg: bool = False) -> str:
+    image = Image.fromarray(pixels)
+    image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE), Image.Resampling.BILINEAR if jpeg else Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    if jpeg:
+        image.save(buffer, format="JPEG", quality=85)
+    else:
+        image.convert("P", palette=Image.Palette.ADAPTIVE).save(buffer, format="PNG", optimize=True)
+    return f"data:image/{'jpeg' if jpeg else 'png'};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _seen(
+    report: Report | None, reason: str, things: Sequence[Extent], data: SegmentationData, recipe: Segmentation
+) -> dict[str, Any] | None:
+    """Field against sizes: a drawing, a sentence, a row a third."""
+    if not things:
+        return None
+    fields = _fields(report)
+    height, width = (int(n) for n in np.median(data.test.sizes, axis=0))
+    sizes = [thing.size for thing in things]
+    axes = sizes_and_fields(
+        sizes,
+        {**({"field": min(fields)} if fields else {}), "image": max(height, width)},
+        scores=[thing.iou for thing in things],
+    )
+    lead = (
+        f"A pixel's class is told from {times(fields)} pixels around it, ignoring image-level features, which see everything. "
+        if fields
+        else f"What it sees could not be told: {reason} "
+    )
+    return {
+        "lead": lead
+        + f"Test images are {times((height, width))}; half of what is in them is larger than {int(np.median(sizes))} "
+        "pixels. Each point is all of one class in one image.",
+        "drawing": embed.svg(
+            axes, name="sizes", alt=f"IoU of {len(things)} things over their size, beside the network's field."
+        ),
+        "rows": [
+            {
+                "name": row.name,
+                "sizes": f"{row.least}–{row.most}",
+                "count": f"{row.count:,}",
+                "found": f"{100 * row.found:.1f} %",
+                "iou": f"{100 * row.iou:.1f} %",
+            }
+            for row in by_size(things)
+        ],
+    }
+
+
+def _fields(report: Report | None) -> tuple[int, ...]:
+    if report is None or not report.features.is_local:
+        return ()
+    return tuple(int(n) for n in report.features.local_size)
+
+
+def _class_notes(test: Mapping[str, Any]) -> list[str]:
+    classes = test["classes"]
+    total = max(sum(row["pixels"] for row in classes.values()), 1)
+    never = [name for name, row in classes.items() if row["pixels"] and row["precision"] is None]
+    if not never:
+        return []
+    rare = all(classes[name]["pixels"] < _FEW * total for name in never)
+    advice = " They have few pixels: --class-weights balanced makes each count more." if rare else ""
+    return [
+        f"{len(never)} of {len(classes)} classes are never predicted: {', '.join(never[:5])}{', …' * (len(never) > 5)}.{advice}"
+    ]
+
+
+def _field_notes(report: Report | None, things: Sequence[Extent], data: SegmentationData, recipe: Segmentation) -> list[str]:
+    fields = _fields(report)
+    if not fields or not things:
+        return []
+    told = []
+    sizes = np.array([thing.size for thing in things])
+    beyond = float((sizes > min(fields)).mean())
+    image = int(np.median(data.test.sizes))
+    if beyond > 0.1:
+        told.append(
+            f"{100 * beyond:.0f} % of what is to be found is larger than the field of {times(fields)} pixels: larger rates, or "
+            "smaller images, would let a pixel see all of it."
+        )
+    elif not recipe.is_undilated and min(fields) > 2 * image:
+        told.append(
+            f"The field, {times(fields)} pixels, covers the whole image ({image} pixels) from everywhere in it: smaller rates "
+            "would see as much. Compare with --rates 1."
+        )
+    rows = by_size(things)
+    if len(rows) == 3 and rows[0].iou < 0.6 * rows[2].iou:
+        told.append(
+            f"Small things are found worst: mean IoU {100 * rows[0].iou:.0f} % up to {rows[0].most} pixels, "
+            f"{100 * rows[2].iou:.0f} % from {rows[2].least} on. Resolution, not reach, is what lacks there: "
+            "a smaller --output-stride, or larger images."
+        )
+    return told
+
+
+def _skipped_note(data: SegmentationData) -> list[str]:
+    if not data.skipped:
+        return []
+    names = ", ".join(name for name, _ in data.skipped[:3])
+    many = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
+    return [f"{many} could not be read and took no part: {names}{', …' * (len(data.skipped) > 3)}."]
