@@ -70,7 +70,10 @@ def model_hash(model: Any, graph: Graph) -> str:
     """Of a model's layers, as they are used, and of its weights; not of names, which differ from process to process."""
     found = hashlib.sha256()
     for use in graph.uses:
-        config = {**use.layer.get_config(), "name": use.layer.compute_dtype} if isinstance(use.layer, keras.Layer) else {}
+        config = {}
+        if isinstance(use.layer, keras.Layer):
+            with contextlib.suppress(NotImplementedError):  # of a class of the user's
+                config = {**use.layer.get_config(), "name": use.layer.compute_dtype}
         text = json.dumps(config, default=lambda value: type(value).__name__, sort_keys=True)
         given = [x for x in tree.flatten((use.call.args, dict(use.call.kwargs))) if isinstance(x, (int, float, str))]
         found.update(repr((type(use.layer).__name__, text, given, use.reads, use.inputs, use.outputs)).encode())

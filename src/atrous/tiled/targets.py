@@ -7,14 +7,14 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from atrous.tiled.images import NpyFile, check_written, drop_pages, write_picture
-from atrous.tiled.journal import Journal, locked
+from atrous.tiled.journal import Facts, Journal, locked
 
 SYNC = 1.0
 """Seconds after which what is done is on the disk at the latest, with a note of it: what a kill costs."""
@@ -76,7 +76,7 @@ class File(Target):
 
 @contextlib.contextmanager
 def target_of(
-    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], facts: Mapping[str, Any], resume: bool, memory: int
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], facts: Callable[[], Facts], resume: bool, memory: int
 ) -> Iterator[Target]:
     """Opens what the tiles go to; closes it when all are there.
 
@@ -84,7 +84,7 @@ def target_of(
         out: As for `predict`.
         shape: Of the result.
         dtype: Of the result.
-        facts: What the result depends on.
+        facts: Tells what the result depends on.
         resume: Whether to go on with what is there.
         memory: Bytes that a picture may take.
     """
@@ -99,7 +99,7 @@ def target_of(
     path = Path(out)
     check_written(path, shape, dtype, memory)
     partial = path.with_name(f"{path.name}.partial")
-    journal = Journal(path.with_name(f"{path.name}.partial.json"), facts)
+    journal = Journal(path.with_name(f"{path.name}.partial.json"), facts())
     path.parent.mkdir(parents=True, exist_ok=True)
     goes_on = resume and partial.exists() and journal.path.exists()
     begun = journal.begun() if goes_on else (0, 0, [])

@@ -131,12 +131,15 @@ class Tiling:
         if tuple(image.shape) != self.image_shape:
             raise ValueError(f"`image` must have shape {self.image_shape}. Received: image.shape={tuple(image.shape)}.")
         result = result_of(self.output_shape, sorted(self.plan.origins[self.plan.output]), dtype, activation)
-        facts = {
-            "model": journal.model_hash(self.model, self.plan.graph),
-            "image": journal.image_facts(image, source),
-            "tile": self.tile,
-            "result": f"{result.dtype} {activation} {'approximate' if self.approximate else 'exact'}",
-        }
+
+        def facts() -> journal.Facts:
+            return {
+                "model": journal.model_hash(self.model, self.plan.graph),
+                "image": journal.image_facts(image, source),
+                "tile": self.tile,
+                "result": f"{result.dtype} {activation} {'approximate' if self.approximate else 'exact'}",
+            }
+
         with target_of(out, result.shape, result.dtype, facts, resume, self.memory) as target:
             self._passes(image, target, result, told or (lambda *_: None))
         return target.result()
@@ -163,6 +166,7 @@ class Tiling:
                 for reduction in mine:
                     reduction.add(part, want)
                 images.drop_pages(image)
+                del part
                 target.done(number, tile + 1, [r.state for r in reductions])
                 told(self, number, tile + 1)
             for reduction in mine:
