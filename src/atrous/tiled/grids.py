@@ -59,19 +59,20 @@ class Grid:
 
 
 def grid_of(plan: Plan, target: int, tile: Mapping[int, int]) -> Grid:
-    """Tiles of nearly equal size that begin at whole periods.
+    """Tiles of nearly equal size that begin at whole periods, where these aren't larger than the tile.
 
     Args:
         plan: How the model is gone through.
         target: Number of the tensor.
-        tile: Largest size along each dim of the image, in positions of the image; where a period is longer, it is taken.
+        tile: Largest size along each dim of the image, in positions of the image.
     """
     lengths, sizes = {}, {}
     shape, image = plan.graph.shapes[target], plan.graph.shapes[plan.image]
     period = periods(plan, target)
     for d, of_image in sorted(plan.origins[target].items()):
-        length, unit = shape[d], period[d] if period[d] < shape[d] else 1
-        most = max(tile[of_image] * length // image[of_image] // unit * unit, unit)
+        length, most = shape[d], max(tile[of_image] * shape[d] // image[of_image], 1)
+        unit = period[d] if period[d] <= most else 1
+        most = most // unit * unit
         count = -(-length // most)
         lengths[d], sizes[d] = length, min(-(-length // count // unit) * unit if count > 1 else length, length)
     return Grid(target, lengths, sizes)
