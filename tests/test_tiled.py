@@ -305,6 +305,15 @@ def test_arrays_that_are_mapped(folder):
     assert (private == 7).all()
 
 
+def test_what_slices_like_an_array(folder):
+    h5py = pytest.importorskip("h5py", reason="it comes with Keras")
+    pixels = np.load(folder / "image.npy")
+    with h5py.File(folder / "images.h5", "w") as file:
+        image, out = file.create_dataset("image", data=pixels), file.create_dataset("out", (60, 75, 4))
+        assert tiled.predict(SEGMENTER, image, out=out, tile=30) is out
+        assert_same(out[:], whole(SEGMENTER, pixels.astype("float32")))
+
+
 def test_libvips_is_asked_for(folder, monkeypatch):
     monkeypatch.setattr(images, "SHARE", 10**9)
     monkeypatch.setitem(sys.modules, "pyvips", None)
