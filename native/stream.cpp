@@ -99,10 +99,18 @@ atrous_status atrous_stream_make(const atrous_stream_program *program, int64_t b
   return ATROUS_OK;
 }
 
+void atrous_stream_end(atrous_stream *stream) {
+  for (int32_t i = 0; i < stream->tensors; ++i) {
+    StreamTensor &tensor = stream->tensor[i];
+    if (tensor.timed()) tensor.last = stream->units * tensor.steps + tensor.first + tensor.extra;
+  }
+}
+
 void atrous_stream_reset(atrous_stream *stream) {
   for (int32_t i = 0; i < stream->tensors; ++i) {
     StreamTensor &tensor = stream->tensor[i];
     tensor.head = 0;
+    tensor.last = INT64_MAX;
     if (tensor.kept) std::fill(tensor.data, tensor.data + (tensor.rows + kStreamRows) * tensor.pitch, 0.0f);
   }
   for (int32_t i = 0; i < stream->ops; ++i) {

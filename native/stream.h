@@ -40,6 +40,8 @@ extern "C" {
 typedef struct atrous_stream_tensor {
   int64_t channels; /* >= 1; of codes 1 */
   int64_t steps;    /* in a unit, >= 1; 0: without time */
+  int64_t first;    /* >= 0: the first step of the signal, so late it is; what is before becomes zero, or to pooling nothing */
+  int64_t extra;    /* >= -first: steps beyond units·steps + first when the signal has ended; what is behind becomes the same */
 } atrous_stream_tensor;
 
 typedef enum atrous_stream_code {
@@ -142,6 +144,9 @@ ATROUS_API const char *atrous_stream_fault(const atrous_stream_program *program,
  * time as zeros. */
 ATROUS_API atrous_status atrous_stream_make(const atrous_stream_program *program, int64_t batch, void *memory,
                                             size_t bytes, atrous_stream **stream);
+
+/* Says that the signal is over: what is given from now on, zeros, only serves to get the rest of what is late. */
+ATROUS_API void atrous_stream_end(atrous_stream *stream);
 
 /* Forgets the past. Inputs without time stay. */
 ATROUS_API void atrous_stream_reset(atrous_stream *stream);

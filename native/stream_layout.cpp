@@ -225,6 +225,9 @@ class Layout {
       made.channels = tensor.channels;
       made.pitch = pitch(i);
       made.steps = tensor.steps;
+      made.first = tensor.first;
+      made.last = INT64_MAX;
+      made.extra = tensor.extra;
       made.unit_rows = tensor.steps ? tensor.steps * batch_ : batch_;
       made.kept = kept_steps(program_, i);
       for (int32_t o = 0; o < program_.ops; ++o)

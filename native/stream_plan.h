@@ -18,6 +18,8 @@ struct StreamTensor {
   float *data;
   int64_t channels, pitch;  // floats of a row; beyond the channels anything may stand
   int64_t steps;            // a unit; 0: no time
+  int64_t first, last;      // steps of the signal, counted from the reset; all others are zero, or nothing
+  int64_t extra;            // of the last: see stream.h
   int64_t unit_rows;        // rows a unit; of a tensor without time, rows
   int64_t kept;             // steps of the past
   int64_t rows;             // of the ring

@@ -143,7 +143,8 @@ const char *fault_of(const atrous_stream_program &program, int64_t batch, int32_
     return "a list of the program is NULL";
   for (int32_t i = 0; i < program.tensors; ++i) {
     const atrous_stream_tensor &tensor = program.tensor[i];
-    if (tensor.channels < 1 || tensor.steps < 0 || tensor.channels >= kMostOfAll || tensor.steps >= kMostOfAll)
+    if (tensor.channels < 1 || tensor.steps < 0 || tensor.channels >= kMostOfAll || tensor.steps >= kMostOfAll || tensor.first < 0 ||
+        tensor.first + tensor.extra < 0)
       return "a tensor has no channels, or too many";
   }
   for (int32_t i = 0; i < program.inputs; ++i)

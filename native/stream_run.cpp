@@ -179,7 +179,7 @@ class Runner {
     const int64_t step = stream_.units * source(0).steps + row / batch_ * op_.stride;
     int64_t taps = 0;
     for (int64_t t = 0; t < op_.taps; ++t) {
-      if (step + op_.tap[t].offset < 0) continue;
+      if (step + op_.tap[t].offset < source(0).first || step + op_.tap[t].offset >= source(0).last) continue;
       stream_.pointers[taps++] = source(0).at(in_row(row, op_.tap[t].offset));
     }
     const bool maximum = op_.code == ATROUS_STREAM_MAX_POOL;
@@ -258,6 +258,20 @@ class Runner {
   const int64_t batch_, units_;
 };
 
+// Makes zeros of what is no step of the signal: what is made of padding alone is padding to those that read it.
+void mask(const atrous_stream &stream, const StreamTensor &tensor, int64_t units) {
+  const int64_t begin = stream.units * tensor.steps, end = begin + units * tensor.steps;
+  if (begin >= tensor.first && end <= tensor.last) return;
+  for (int64_t step = begin; step < end; ++step) {
+    if (step >= tensor.first && step < tensor.last) continue;
+    for (int64_t b = 0; b < stream.batch; ++b) {
+      const int64_t row = (step - begin) * stream.batch + b;
+      std::fill(tensor.at(row), tensor.at(row) + tensor.pitch, 0.0f);
+      tensor.written(row, 1);
+    }
+  }
+}
+
 }  // namespace
 
 void stream_run(const atrous_stream &stream, int32_t when, int64_t units) {
@@ -266,7 +280,10 @@ void stream_run(const atrous_stream &stream, int32_t when, int64_t units) {
     if (op.when != when) continue;
     Runner(stream, op, units).run();
     const StreamTensor &out = stream.tensor[op.out];
-    if (!out.timed()) out.repeat();
+    if (out.timed())
+      mask(stream, out, units);
+    else
+      out.repeat();
   }
 }
 

@@ -25,22 +25,31 @@ pytestmark = pytest.mark.skipif(not native.available(), reason="the native core 
 
 
 def stepped(engine: NativeEngine, inputs: list[np.ndarray], cuts: list[int]) -> list[np.ndarray]:
-    """The outputs of all blocks; `cuts` counts in the least of them."""
+    """The outputs of all blocks and what follows the end; `cuts` counts in the least blocks."""
     plan, flows = engine.plan, [engine.plan.flows.get(key) for key in engine.plan.inputs]
     ends = np.cumsum(cuts) * plan.block
     made = [
         engine.step([streams.part(x, f, begin, end) for x, f in zip(inputs, flows, strict=True)])
         for begin, end in zip([0, *ends[:-1]], ends, strict=True)
     ]
-    return [
-        np.concatenate(each, axis=1) if flow else each[-1]
-        for each, flow in zip(zip(*made, strict=True), plan.outputs, strict=True)
-    ]
+    if plan.remainder:
+        engine.end()
+        made.append(engine.step([np.zeros((len(x), f.rows(plan.remainder), *x.shape[2:]), x.dtype) if f else x
+                                 for x, f in zip(inputs, flows, strict=True)]))  # fmt: skip
+    return [_joined(list(each), flow, int(ends[-1])) for each, flow in zip(zip(*made, strict=True), plan.outputs, strict=True)]
 
 
-def check(model: keras.Model, cuts: list[int], batch_size: int = 2) -> NativeEngine:
-    engine = NativeEngine(model, batch_size)
-    inputs = streams.inputs_of(Step(model), sum(cuts) * engine.plan.block, batch_size)
+def _joined(blocks: list[np.ndarray], flow: Any, samples: int) -> np.ndarray:
+    """Without the first rows of an output that is late, up to its end."""
+    if flow is None:
+        return blocks[-1]
+    return np.concatenate(blocks, axis=1)[:, flow.delay : flow.delay + flow.rows(samples) + flow.growth]
+
+
+def check(model: keras.Model, cuts: list[int], batch_size: int = 2, lookahead: int = 0) -> NativeEngine:
+    step = Step(model, lookahead)
+    engine = NativeEngine(step.plan, batch_size)
+    inputs = streams.inputs_of(step, sum(cuts) * engine.plan.block, batch_size)
     for actual, want in zip(stepped(engine, inputs, cuts), streams.expected(model, inputs), strict=True):
         streams.assert_equal(actual, want, layers=max(len(engine.program.ops), 10))
     return engine
@@ -49,23 +58,29 @@ def check(model: keras.Model, cuts: list[int], batch_size: int = 2) -> NativeEng
 cuttings = st.lists(st.integers(1, 20), min_size=1, max_size=4)
 
 
-def test_random_networks_in_random_blocks():
+REFUSALS = {"it pads something else than zeros", "it reads steps before they come"}
+"""Of random networks: what is made of padding before anything comes is made when it is its turn, which is too late for some."""
+
+
+@pytest.mark.parametrize(
+    ("networks", "refusals"), [(streams.networks, 20), (streams.late_networks, 10)], ids=["causal", "late"]
+)
+def test_random_networks_in_random_blocks(networks, refusals):
     refused: Counter[str] = Counter()
 
     @seed(0)
-    @settings(max_examples=80)
-    @given(streams.networks, cuttings, st.sampled_from([1, 2, 3, 8]))
+    @settings(max_examples=60)
+    @given(networks, cuttings, st.sampled_from([1, 2, 3, 8]))
     def check_one(network, cuts, batch_size):
         model = network.build()
         try:
-            check(model, cuts, batch_size)
+            check(model, cuts, batch_size, lookahead=10_000)
         except CannotLowerError as error:
-            ahead = "steps ahead" in error.reason  # of what is computed from padding before anything comes
-            refused["it looks ahead" if ahead else error.reason] += 1
+            refused[error.reason.partition(":")[0]] += 1
 
     check_one()
-    assert set(refused) <= {"it pads something else than zeros", "it looks ahead"}, refused
-    assert sum(refused.values()) < 30, refused
+    assert set(refused) <= REFUSALS, refused
+    assert sum(refused.values()) <= refusals, refused
 
 
 # ---- models ------------------------------------------------------------------------------------------------------------------
@@ -139,6 +154,12 @@ MODELS = {
     "spectrum": spectrum,
     "many channels": lambda: chain(layers.Conv1D(600, 2, padding="causal"), layers.Conv1D(33, 3, padding="causal")),
     "scaled": lambda: chain(layers.Rescaling(0.5, -1), layers.LayerNormalization(), layers.Dense(4, "hard_silu")),
+    "slopes": lambda: chain(layers.Conv1D(9, 3, padding="causal"), layers.PReLU(shared_axes=[1]), layers.Dense(2)),
+    "same": lambda: chain(layers.Conv1D(6, 5, padding="same", activation="relu"), layers.Conv1D(3, 3, 2, padding="same")),
+    "same, transposed": lambda: chain(
+        layers.Conv1D(6, 4, 2, padding="same"), layers.Conv1DTranspose(3, 5, 2, padding="same"), layers.Softmax()
+    ),
+    "valid": lambda: chain(layers.Conv1D(2, 7), layers.ReLU(), layers.Conv1D(2, 3, dilation_rate=2)),
     "several outputs": lambda: keras.Model(x := keras.Input((None, 3)), [y := layers.Dense(4)(x), y[..., 1:3], ops.relu(-y)]),
 }
 
@@ -148,7 +169,7 @@ def test_models(name):
     model = MODELS[name]()
     streams.randomize(model)
     for batch_size, cuts in ((1, [1] * 12 + [30]), (3, [17, 1, 2, 40]), (8, [9, 11])):
-        check(model, cuts, batch_size)
+        check(model, cuts, batch_size, lookahead=50)
 
 
 def test_long_blocks_are_cut_into_pieces():
@@ -266,7 +287,7 @@ REFUSED = {
     ),
     "computed before it comes": (
         lambda: chain(layers.ZeroPadding1D((2, 0)), layers.Activation("sigmoid"), layers.Conv1D(2, 3, name="late")),
-        "late.*ahead",
+        "late.*before they come",
     ),
 }
 

@@ -316,13 +316,15 @@ def test_arguments():
 
 @pytest.mark.skipif(not native.enabled(), reason="nothing is native")
 def test_what_is_not_native_says_why():
-    live = stream(network("same"), lookahead=8)
+    recurrent = keras.Sequential([keras.Input((None, 2)), layers.GRU(2, return_sequences=True, name="memory")])
+    live = stream(recurrent)
     assert live.engine == "functional"
-    assert "rows follow the signal's end" in live.why_not_native
+    assert "'memory' (GRU): the native core has nothing that does what it does" in live.why_not_native
     with pytest.raises(
-        ValueError, match=r"`engine` must be 'functional' for this model. Received: engine='native'; rows follow"
+        ValueError, match=r"`engine` must be 'functional' for this model. Received: engine='native'; layer 'memory'"
     ):
-        stream(network("same"), lookahead=8, engine="native")
+        stream(recurrent, engine="native")
+    assert stream(network("same"), lookahead=8).engine == "native"
     with atrous.portable():
         assert stream(network()).why_not_native == "inside `atrous.portable()`"
 

@@ -43,7 +43,8 @@ class Program {
  public:
   explicit Program(nb::handle given) {
     for (nb::handle tensor : given.attr("tensors"))
-      tensors_.push_back({member<int64_t>(tensor, "channels"), member<int64_t>(tensor, "steps")});
+      tensors_.push_back({member<int64_t>(tensor, "channels"), member<int64_t>(tensor, "steps"), member<int64_t>(tensor, "first"),
+                          member<int64_t>(tensor, "extra")});
     for (nb::handle op : given.attr("ops")) add(op);
     inputs_ = member<std::vector<int32_t>>(given, "inputs");
     outputs_ = member<std::vector<int32_t>>(given, "outputs");
@@ -163,6 +164,7 @@ class Stream {
     return results;
   }
 
+  void end() { atrous_stream_end(stream_); }
   void reset() { atrous_stream_reset(stream_); }
   int64_t units() const { return atrous_stream_units(stream_); }
   void set_units(int64_t units) { atrous_stream_set_units(stream_, units); }
@@ -297,6 +299,7 @@ void add_streams(nb::module_& module) {
       .def(nb::init<nb::object, int64_t>(), nb::arg("program"), nb::arg("batch"))
       .def("step", &Stream::step, nb::arg("units"), nb::arg("inputs"),
            "Takes the next units of the inputs, None for one without time that is as before; returns those of the outputs.")
+      .def("end", &Stream::end, "Says that the signal is over; what follows are zeros.")
       .def("reset", &Stream::reset, "Forgets the past.")
       .def("state", &Stream::state, "A list of (tensor, array (batch, steps, channels)): what is kept.")
       .def("set_state", &Stream::set_state, nb::arg("arrays"), "Takes the arrays of `state`, in its order.")

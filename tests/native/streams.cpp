@@ -5,7 +5,7 @@
 #include <utility>
 
 int32_t Streamed::tensor(int64_t channels, int64_t steps) {
-  tensors.push_back({channels, steps});
+  tensors.push_back({channels, steps, 0, 0});
   return static_cast<int32_t>(tensors.size()) - 1;
 }
 
@@ -67,6 +67,7 @@ class Author {
     const int64_t count = random_.between(1, 8);
     for (int64_t i = 0; i < count; ++i) add_op();
     const bool all = random_.chance(30);  // what isn't given out may share memory with others
+    if (random_.chance(40)) delay();
     for (const atrous_stream_op &op : s_.ops)
       if ((all || random_.chance(20)) && !given(op.out)) s_.outputs.push_back(op.out);
     if (!given(s_.ops.back().out)) s_.outputs.push_back(s_.ops.back().out);
@@ -77,6 +78,16 @@ class Author {
   int64_t channels() {
     return random_.chance(10) ? random_.between(33, 80) : random_.one_of({1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 24, 32});
   }
+  // Tensors that come late, and end earlier or later than the signal.
+  void delay() {
+    for (const atrous_stream_op &op : s_.ops) {
+      atrous_stream_tensor &tensor = s_.tensors[op.out];
+      if (!tensor.steps || random_.chance(40)) continue;
+      tensor.first = random_.between(0, 5);
+      tensor.extra = random_.between(-tensor.first, 3);
+    }
+  }
+
   bool given(int32_t tensor) const { return std::find(s_.outputs.begin(), s_.outputs.end(), tensor) != s_.outputs.end(); }
   int32_t timed() { return timed_[random_.between(0, timed_.size() - 1)]; }
   int64_t width(int32_t tensor) const { return s_.tensors[tensor].channels; }
@@ -331,8 +342,8 @@ void apply(int32_t function, double alpha, double *value, double *error) {
 
 class Computer {
  public:
-  Computer(const Streamed &s, int64_t batch, int64_t units, std::vector<Values> *all)
-      : s_(s), batch_(batch), units_(units), all_(*all) {}
+  Computer(const Streamed &s, int64_t batch, int64_t units, int64_t end, std::vector<Values> *all)
+      : s_(s), batch_(batch), units_(units), end_(end), all_(*all) {}
 
   void run(const atrous_stream_op &op) {
     const atrous_stream_tensor &to = s_.tensors[op.out];
@@ -342,10 +353,21 @@ class Computer {
     out.error.resize(out.value.size());
     for (int64_t b = 0; b < batch_; ++b)
       for (int64_t i = 0; i < positions; ++i)
-        if (i % op.stretch == op.phase) row(op, b, i / op.stretch, (b * positions + i) * to.channels);
+        if (i % op.stretch == op.phase) {
+          row(op, b, i / op.stretch, (b * positions + i) * to.channels);
+          if (is_step(op.out, i)) continue;
+          std::fill_n(&out.value[(b * positions + i) * to.channels], to.channels, 0.0);
+          std::fill_n(&out.error[(b * positions + i) * to.channels], to.channels, 0.0);
+        }
   }
 
  private:
+  // Whether the signal has a step there, or padding.
+  bool is_step(int32_t tensor, int64_t i) const {
+    const atrous_stream_tensor &t = s_.tensors[tensor];
+    return !t.steps || (i >= t.first && (end_ == units_ || i < end_ * t.steps + t.first + t.extra));
+  }
+
   // Where the row of a source for output i lies; −1 before the beginning.
   int64_t at(const atrous_stream_source &source, int64_t tap, int64_t b, int64_t i) const {
     const atrous_stream_tensor &from = s_.tensors[source.tensor];
@@ -445,7 +467,8 @@ class Computer {
     int64_t taps = 0;
     for (int64_t t = 0; t < source.taps; ++t) {
       const int64_t from = at(source, t, b, i);
-      if (from < 0) continue;
+      if (from < 0 || (op.code != ATROUS_STREAM_DEPTHWISE && !is_step(source.tensor, i * source.stride + source.offsets[t])))
+        continue;
       ++taps;
       const bool depthwise = op.code == ATROUS_STREAM_DEPTHWISE;
       const double w = depthwise ? source.weights[t * s_.tensors[op.out].channels + c] : 1, v = x.value[from + c],
@@ -526,7 +549,7 @@ class Computer {
   }
 
   const Streamed &s_;
-  const int64_t batch_, units_;
+  const int64_t batch_, units_, end_;
   std::vector<Values> &all_;
 };
 
@@ -534,10 +557,11 @@ class Computer {
 
 Streamed random_program(Random &random) { return Author(random).write(); }
 
-std::vector<Values> expected_stream(const Streamed &streamed, int64_t batch, int64_t units, const std::vector<Values> &inputs) {
+std::vector<Values> expected_stream(const Streamed &streamed, int64_t batch, int64_t units, int64_t end,
+                                    const std::vector<Values> &inputs) {
   std::vector<Values> all(streamed.tensors.size());
   for (size_t i = 0; i < inputs.size(); ++i) all[streamed.inputs[i]] = inputs[i];
-  Computer computer(streamed, batch, units, &all);
+  Computer computer(streamed, batch, units, end, &all);
   for (const atrous_stream_op &op : streamed.ops) computer.run(op);
   return all;
 }

@@ -33,5 +33,7 @@ struct Values {
 
 Streamed random_program(Random &random);
 
-// What `units` units of a program give for these inputs, tensor by tensor. Codes are numbers.
-std::vector<Values> expected_stream(const Streamed &streamed, int64_t batch, int64_t units, const std::vector<Values> &inputs);
+// What `units` units of a program give for these inputs, tensor by tensor, if the signal ends after `end` of them. Codes are
+// numbers.
+std::vector<Values> expected_stream(const Streamed &streamed, int64_t batch, int64_t units, int64_t end,
+                                    const std::vector<Values> &inputs);

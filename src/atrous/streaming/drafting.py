@@ -1,7 +1,8 @@
 """A program of the native core in the making, and what translations of layers ask of it.
 
-A tensor of the model is a *view* of one of the program's: element i of it is step i + shift. Zeros that a layer pads in front
-of a sequence are such a shift, for what lies before the first step is zero anyway.
+A tensor of the model is a *view* of one of the program's: element i of it is step i + shift. A shift is how late a tensor is
+that waits for later steps; zeros that a layer pads in front are a shift, too, a negative one, for what lies before the first
+step is zero anyway.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from atrous.field.axis import AxisMap
 from atrous.field.graph import Use
 from atrous.streaming.functions import LINEAR, Function, of_activation
 from atrous.streaming.plan import Plan, Stage
@@ -51,6 +53,7 @@ class Draft:
         self.tensors: list[Tensor] = []
         self.ops: list[Op] = []
         self.codes: set[int] = set()
+        self.delayed: dict[tuple[int, int], int] = {}
         self.use: Use
 
     def program(self, inputs: Sequence[int], outputs: Sequence[int]) -> Program:
@@ -63,7 +66,7 @@ class Draft:
 
     def input(self, key: int) -> int:
         """A tensor for an input of the model."""
-        number = self.new(self.width(key), self.steps(key))
+        number = self.new(self.width(key), key)
         self.views[key] = View(number)
         return number
 
@@ -73,7 +76,7 @@ class Draft:
             raise ValueError("an output of the model depends on none of its inputs")
         if self.views[key].tensor in self.codes:
             raise ValueError("an output of the model is a sequence of codes")
-        return self.at_rest(key)
+        return self.at_rest(key, self.late(key))
 
     def begin(self, stage: Stage) -> None:
         """Turns to a use of a layer.
@@ -85,9 +88,6 @@ class Draft:
         plan = self.plan
         if any(key not in self.views for key in use.inputs):
             raise self.refusal("it takes a tensor that is made of nothing but another one's shape")
-        late = [flow for key in use.outputs if (flow := plan.flows.get(key)) and flow.delay > 0]
-        if late:
-            raise self.refusal(f"it waits for {late[0].delay} later steps; the native core runs causal models")
         if any(plan.flows[key].dim for key in (*use.inputs, *use.outputs) if key in plan.flows):
             raise self.refusal("time is not its first axis")
         if any(len(plan.graph.shapes[key]) > 2 for key in (*use.inputs, *use.outputs) if key in plan.flows):
@@ -121,36 +121,58 @@ class Draft:
             raise self.refusal(f"it works along one of several axes, {shape}")
         return shape[-1]
 
-    def at_rest(self, key: int) -> int:
-        """The tensor of the program that holds one of the model's, unshifted: delayed if need be."""
-        view = self.views[key]
-        if not view.shift:
+    def late(self, key: int) -> int:
+        """Steps by which a tensor of the model comes late, where it is written."""
+        flow = self.plan.flows.get(key)
+        return max(flow.delay, 0) if flow else 0
+
+    def at_rest(self, key: int, late: int | None = None) -> int:
+        """A tensor of the program in which one of the model's is as late as the layer's output, or by so many steps."""
+        view, late = self.views[key], self.late(self.use.outputs[0]) if late is None else late
+        if view.shift == late or key not in self.plan.flows:
             return view.tensor
-        if view.shift > 0:
-            raise self.refusal(f"it takes steps {view.shift} ahead of others")
-        made = self.new(self.width(key), self.steps(key))
-        self.add(Op("copy", made, (Source(view.tensor, (view.shift,)),), channels=self.width(key)))
-        self.views[key] = View(made)
-        return made
+        if (key, late) not in self.delayed:
+            if view.shift > late:
+                raise self.refusal("it takes steps before they come")
+            made = self.new(self.width(key), key, late)
+            self.add(Op("copy", made, (Source(view.tensor, (view.shift - late,)),), channels=self.width(key)))
+            self.delayed[key, late] = made
+        return self.delayed[key, late]
 
-    def taps(self, key: int, positions: Sequence[int], stride: int) -> tuple[int, ...]:
-        """Offsets of what a window reads of one of the model's tensors."""
-        offsets = tuple(position + self.views[key].shift for position in positions)
-        if max(offsets) >= stride:
-            raise self.refusal(f"it looks {max(offsets) - stride + 1} steps ahead; the native core runs causal models")
-        return offsets
+    def reading(self, view: View, step: AxisMap) -> list[tuple[int, tuple[int, ...]]]:
+        """How the layer's output is computed from one of its inputs: for each phase, where it is written, and offsets read."""
+        late = self.late(self.use.outputs[0])
+        found = []
+        for phase, taps in enumerate(step.taps):
+            turn, place = divmod(phase + late, step.period)
+            offsets = tuple(tap + view.shift - turn * step.advance for tap in taps)
+            if max(offsets, default=0) >= step.advance:
+                raise self.refusal("it reads steps before they come: what is made of padding in front isn't made in advance")
+            found.append((place, offsets))
+        return found
 
-    def new(self, channels: int, steps: int) -> int:
-        """A new tensor of the program."""
-        self.tensors.append(Tensor(channels, steps))
+    def new(self, channels: int, like: int, shift: int | None = None) -> int:
+        """A new tensor of the program, with the steps of one of the model's; as late as it, or by `shift`."""
+        flow, shift = self.plan.flows.get(like), self.late(like) if shift is None else shift
+        first = max(shift, 0)
+        extra = flow.growth + shift - first if flow else 0
+        self.tensors.append(Tensor(channels, self.steps(like), first, extra))
         return len(self.tensors) - 1
+
+    def made(self, channels: int) -> int:
+        """A new tensor for what the layer computes first, before its activation, say."""
+        return self.new(channels, self.use.outputs[0])
 
     def result(self) -> int:
         """A new tensor for the first output of the layer."""
         key = self.use.outputs[0]
-        number = self.new(self.width(key), self.steps(key))
-        self.views[key] = View(number)
-        return number
+        self.give(self.made(self.width(key)))
+        return self.views[key].tensor
+
+    def give(self, made: int, output: int | None = None) -> None:
+        """Says which tensor an output of the layer is; the first, by default."""
+        key = self.use.outputs[0] if output is None else output
+        self.views[key] = View(made, self.late(key))
 
     def alias(self, shift: int = 0) -> None:
         """The output of the layer is its input, maybe shifted."""
@@ -180,7 +202,7 @@ class Draft:
         if activation is keras.activations.softmax:
             self.softmax(made)
         elif (function := of_activation(activation)) == LINEAR:
-            self.views[self.use.outputs[0]] = View(made)
+            self.give(made)
         else:
             self.function(made, function, self.result())
 

@@ -81,8 +81,8 @@ class _Work:
             return None
         return self.ops[self.place[tensor]]
 
-    def tensor(self, channels: int, steps: int) -> int:
-        self.tensors.append(Tensor(channels, steps))
+    def tensor(self, tensor: Tensor) -> int:
+        self.tensors.append(tensor)
         return len(self.tensors) - 1
 
     def program(self) -> Program:
@@ -184,9 +184,9 @@ def _gate(work: _Work, at: int) -> _Found | None:
         return None
     copies, add = [], None
     if a.add is not None and b.add is not None:
-        if work.tensors[a.add].steps != work.tensors[b.add].steps:
+        if work.tensors[a.add] != work.tensors[b.add]:
             return None
-        add = work.tensor(2 * channels, work.tensors[a.add].steps)
+        add = work.tensor(replace(work.tensors[a.add], channels=2 * channels))
         copies = [
             Op("copy", add, (Source(half),), to_channel=to, channels=channels, name=op.name)
             for half, to in ((a.add, 0), (b.add, channels))

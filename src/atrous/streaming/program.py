@@ -21,10 +21,14 @@ class Tensor:
     Args:
         channels: Numbers in each; of codes 1.
         steps: In a unit, the least block; 0: it has no time.
+        first: Its first step; those before are no steps of the signal. So late it is.
+        extra: Steps that it has beyond units·steps + first when the signal has ended.
     """
 
     channels: int
     steps: int
+    first: int = 0
+    extra: int = 0
 
 
 @dataclass(frozen=True, eq=False)

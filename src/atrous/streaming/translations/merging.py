@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers
 
 from atrous.field.graph import Use
-from atrous.streaming.drafting import Draft, View, array
+from atrous.streaming.drafting import Draft, array
 from atrous.streaming.program import Op, Source
 from atrous.streaming.translations.pointwise import affine, apply
 from atrous.streaming.translations.registry import translates, translates_operation
@@ -25,7 +25,7 @@ def _merge(draft: Draft, use: Use) -> None:
         share = np.full(draft.width(use.outputs[0]), 1 / len(use.inputs), "float32")
         draft.add(Op("affine", draft.result(), (Source(total),), weights=share))
     else:
-        draft.views[use.outputs[0]] = View(total)
+        draft.give(total)
 
 
 def _folded(draft: Draft, use: Use, keys: Sequence[int], code: str) -> int:
@@ -40,9 +40,7 @@ def _folded(draft: Draft, use: Use, keys: Sequence[int], code: str) -> int:
             raise draft.refusal("its inputs don't fit each other, channel by channel")
     for key in keys[1:]:
         other = draft.at_rest(key)
-        wide = max(draft.tensors[total].channels, draft.tensors[other].channels)
-        steps = max(draft.tensors[total].steps, draft.tensors[other].steps)
-        made = draft.new(wide, steps)
+        made = draft.made(max(draft.tensors[total].channels, draft.tensors[other].channels))
         draft.add(Op(code, made, (Source(total), Source(other))))
         total = made
     return total
@@ -55,7 +53,7 @@ def _pair(draft: Draft, use: Use) -> None:
     constants = [x for x in operands if not isinstance(x, keras.KerasTensor)]
     if not constants and name in _PAIRS:
         keys = use.inputs if len(use.inputs) == 2 else use.inputs * 2
-        draft.views[use.outputs[0]] = View(_folded(draft, use, keys, _PAIRS[name]))
+        draft.give(_folded(draft, use, keys, _PAIRS[name]))
     elif len(constants) == 1:
         _with_constant(draft, use, name, array(constants[0]), constants[0] is operands[0])
     else:

@@ -49,7 +49,7 @@ def _dense(draft: Draft, use: Use) -> None:
     if getattr(layer, "quantization_mode", None):
         raise draft.refusal("it is quantised")
     draft.channels(key)
-    made = draft.new(layer.units, draft.steps(use.outputs[0]))
+    made = draft.made(layer.units)
     draft.add(Op("product", made, (Source(draft.at_rest(key), weights=array(layer.kernel)[None]),), bias=bias_of(layer)))
     draft.activated(made, layer.activation)
 
@@ -123,11 +123,22 @@ def apply(draft: Draft, use: Use, function: Function | None) -> None:
         return draft.alias()
     view = draft.views[use.inputs[0]]
     if view.shift < 0 and function and function[0] in FIXING_ZERO:  # what is zero before the beginning stays so
-        made = draft.new(draft.tensors[view.tensor].channels, draft.tensors[view.tensor].steps)
+        made = draft.new(draft.width(use.outputs[0]), use.outputs[0], view.shift)
         draft.views[use.outputs[0]] = View(made, view.shift)
         return draft.function(view.tensor, function, made)
     x = draft.at_rest(use.inputs[0])
     return draft.function(x, function, draft.result())
+
+
+@translates(layers.PReLU)
+def _prelu(draft: Draft, use: Use) -> None:
+    """Ramps of two slopes: relu(x) − α·relu(−x)."""
+    x, below = draft.at_rest(use.inputs[0]), draft.made(draft.width(use.outputs[0]))
+    slopes = by_channel(draft, use, -array(use.layer.alpha))
+    draft.add(Op("affine", below, (Source(x),), weights=np.full_like(slopes, -1.0), last="relu"))
+    scaled = draft.made(len(slopes))
+    draft.add(Op("affine", scaled, (Source(below),), weights=slopes))
+    draft.add(Op("add", draft.result(), (Source(x), Source(scaled)), first="relu"))
 
 
 @translates(*NOTHING)
@@ -166,11 +177,11 @@ def _normalization(draft: Draft, use: Use) -> None:
 def affine(draft: Draft, use: Use, weights: Any, bias: Any) -> None:
     """The output of a layer is x·weights + bias, each a number or one a channel."""
     x = draft.at_rest(use.inputs[0])
-    scale, shift = (_by_channel(draft, use, numbers) for numbers in (weights, bias))
+    scale, shift = (by_channel(draft, use, numbers) for numbers in (weights, bias))
     draft.add(Op("affine", draft.result(), (Source(x),), weights=scale, bias=shift))
 
 
-def _by_channel(draft: Draft, use: Use, numbers: Any) -> np.ndarray:
+def by_channel(draft: Draft, use: Use, numbers: Any) -> np.ndarray:
     """A constant as one number for each channel."""
     key, values = use.outputs[0], np.asarray(numbers, "float32")
     if values.size == 1:

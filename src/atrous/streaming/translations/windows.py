@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from keras import layers
 
+from atrous.field.axis import AxisMap
 from atrous.field.graph import Use
 from atrous.field.rules.convolutions import CONVOLUTIONS, POOLS, TRANSPOSED, spec_of
 from atrous.layers import StridedPadding
@@ -21,7 +22,7 @@ def _convolution(draft: Draft, use: Use) -> None:
     if isinstance(layer, layers.SeparableConv1D):
         kernel = array(layer.depthwise_kernel)
         spread = _depthwise(draft, use, kernel, None)
-        made = draft.new(layer.filters, draft.steps(use.outputs[0]))
+        made = draft.made(layer.filters)
         pointwise = array(layer.pointwise_kernel)
         draft.add(Op("product", made, (Source(spread, weights=pointwise),), bias=bias_of(layer)))
     elif isinstance(layer, layers.DepthwiseConv1D):
@@ -36,14 +37,14 @@ def _convolution(draft: Draft, use: Use) -> None:
 def _product(draft: Draft, use: Use, kernel: np.ndarray, bias: np.ndarray | None, groups: int) -> int:
     key, step = use.inputs[0], time_map(use)
     draft.channels(key)
-    made = draft.new(kernel.shape[-1], draft.steps(use.outputs[0]))
+    made = draft.made(kernel.shape[-1])
     if key not in draft.plan.flows:  # of a single position, what isn't padding
         met = [m for m, position in enumerate(step.taps[0]) if position == 0]
         if draft.plan.graph.shapes[use.outputs[0]][0] != 1 or len(met) != 1:
             raise draft.refusal("it works along an axis that isn't time")
         draft.add(Op("product", made, (Source(draft.at_rest(key), weights=kernel[met], groups=groups),), bias=bias))
         return made
-    offsets = draft.taps(key, step.taps[0], step.advance)
+    ((_, offsets),) = draft.reading(draft.views[key], step)
     draft.add(Op("product", made, (Source(draft.views[key].tensor, offsets, kernel, step.advance, groups),), bias=bias))
     return made
 
@@ -55,8 +56,8 @@ def _depthwise(draft: Draft, use: Use, kernel: np.ndarray, bias: np.ndarray | No
     key, step = use.inputs[0], time_map(use)
     if key not in draft.plan.flows:
         raise draft.refusal("it works along an axis that isn't time")
-    made = draft.new(channels, draft.steps(use.outputs[0]))
-    offsets = draft.taps(key, step.taps[0], step.advance)
+    made = draft.made(channels)
+    ((_, offsets),) = draft.reading(draft.views[key], step)
     draft.add(Op("depthwise", made, (Source(draft.views[key].tensor, offsets, kernel[..., 0], step.advance),), bias=bias))
     return made
 
@@ -70,13 +71,16 @@ def _transposed(draft: Draft, use: Use) -> None:
     extra = layer.output_padding
     (axis,) = spec_of(layer, 1).transposed((extra,) if isinstance(extra, int) else extra)
     kernel, rate = array(layer.kernel).transpose(0, 2, 1), layer.dilation_rate[0]
-    made = draft.new(layer.filters, draft.steps(use.outputs[0]))
-    for phase in range(axis.stride):
-        met = [m for m in range(len(kernel)) if (phase + axis.before - rate * m) % axis.stride == 0]
-        positions = [(phase + axis.before - rate * m) // axis.stride for m in met]
-        offsets = draft.taps(key, positions, 1) if met else (0,)
-        weights = kernel[met] if met else np.zeros_like(kernel[:1])
-        source = Source(draft.views[key].tensor, offsets, np.ascontiguousarray(weights))
+    met = [
+        [m for m in range(len(kernel)) if (phase + axis.before - rate * m) % axis.stride == 0] for phase in range(axis.stride)
+    ]
+    taps = [tuple((phase + axis.before - rate * m) // axis.stride for m in each) for phase, each in enumerate(met)]
+    made = draft.made(layer.filters)
+    for each, (phase, offsets) in zip(met, draft.reading(draft.views[key], AxisMap(tuple(taps))), strict=True):
+        weights = (
+            np.ascontiguousarray(kernel[each]) if each else np.zeros(kernel[:1].shape, "float32")
+        )  # of a hole there is the bias
+        source = Source(draft.views[key].tensor, offsets or (0,), weights)
         draft.add(Op("product", made, (source,), bias=bias_of(layer), stretch=axis.stride, phase=phase))
     draft.activated(made, layer.activation)
 
@@ -88,20 +92,23 @@ def _pool(draft: Draft, use: Use) -> None:
     if key not in draft.plan.flows:
         raise draft.refusal("it works along an axis that isn't time")
     draft.channels(key)
-    x = draft.at_rest(key)
+    late = draft.late(key)
+    x = draft.at_rest(key, late)
+    ((_, offsets),) = draft.reading(View(x, late), step)
     code = "max_pool" if "Max" in type(use.layer).__name__ else "average_pool"
-    draft.add(Op(code, draft.result(), (Source(x, draft.taps(key, step.taps[0], step.advance), stride=step.advance),)))
+    draft.add(Op(code, draft.result(), (Source(x, offsets, stride=step.advance),)))
 
 
 @translates(layers.UpSampling1D)
 @translates_operation("Repeat")
 def _repeat(draft: Draft, use: Use) -> None:
-    key, times = use.inputs[0], time_map(use).period
-    if key not in draft.plan.flows or draft.steps(use.outputs[0]) != times * draft.steps(key):
+    key, step = use.inputs[0], time_map(use)
+    if key not in draft.plan.flows or draft.steps(use.outputs[0]) != step.period * draft.steps(key):
         raise draft.refusal("it repeats along an axis that isn't time")
-    x, made = draft.at_rest(key), draft.result()
-    for phase in range(times):
-        draft.add(Op("copy", made, (Source(x),), stretch=times, phase=phase, channels=draft.width(key)))
+    made = draft.result()
+    for phase, offsets in draft.reading(draft.views[key], step):
+        source = Source(draft.views[key].tensor, offsets)
+        draft.add(Op("copy", made, (source,), stretch=step.period, phase=phase, channels=draft.width(key)))
 
 
 @translates(layers.ZeroPadding1D, layers.Cropping1D, StridedPadding)
@@ -113,24 +120,29 @@ def _shift(draft: Draft, use: Use) -> None:
     given = use.call.kwargs.get("constant_values", use.call.args[1] if len(use.call.args) > 1 else None)
     if getattr(use.layer, "value", 0) or (is_operation(use, "Pad") and given not in (None, 0)):
         raise draft.refusal("it pads something else than zeros")
-    draft.alias(time_map(use).taps[0][0])
+    _moved(draft, use)
 
 
 @translates_operation("GetItem")
 def _get_item(draft: Draft, use: Use) -> None:
     key, made = use.inputs[0], use.outputs[0]
-    if key in draft.plan.flows:
-        step = time_map(use)
-        if step.advance != 1:
-            x = draft.views[key].tensor
-            offsets = draft.taps(key, step.taps[0], step.advance)
-            draft.add(Op("copy", draft.result(), (Source(x, offsets, stride=step.advance),), channels=draft.width(key)))
-        elif draft.shape(key) == draft.shape(made):
-            draft.alias(step.taps[0][0])
-        else:
-            _some_channels(draft, use)
+    if key in draft.plan.flows and draft.shape(key) == draft.shape(made):
+        _moved(draft, use)
     else:
         _some_channels(draft, use)
+
+
+def _moved(draft: Draft, use: Use) -> None:
+    """Some of the steps, or zeros in front of them and behind."""
+    key, step = use.inputs[0], time_map(use)
+    (first,) = step.taps[0]
+    flow, after = draft.plan.flows[key], draft.plan.flows[use.outputs[0]]
+    cut = (first > 0 and draft.views[key].shift + first > 0) or (draft.plan.remainder and after.growth + first < flow.growth)
+    if step.advance == 1 and not cut:
+        return draft.alias(first)
+    ((_, offsets),) = draft.reading(draft.views[key], step)  # where it is cut, there are zeros to those that read on
+    source = Source(draft.views[key].tensor, offsets, stride=step.advance)
+    return draft.add(Op("copy", draft.result(), (source,), channels=draft.width(key)))
 
 
 def _some_channels(draft: Draft, use: Use) -> None:
@@ -154,12 +166,13 @@ def _split(draft: Draft, use: Use) -> None:
         raise draft.refusal("it splits along time")
     first = 0
     for made in use.outputs:
-        number = draft.new(draft.width(made), draft.steps(made))
-        draft.views[made] = View(number)
+        number = draft.new(draft.width(made), made)
+        draft.give(number, made)
         draft.add(Op("copy", number, (Source(x),), from_channel=first, channels=draft.width(made)))
         first += draft.width(made)
 
 
 def last_step(draft: Draft, use: Use) -> None:
     """`x[:, -1]`."""
-    draft.add(Op("last", draft.result(), (Source(draft.at_rest(use.inputs[0])),)))
+    key = use.inputs[0]
+    draft.add(Op("last", draft.result(), (Source(draft.at_rest(key, draft.late(key))),)))
