@@ -16,7 +16,7 @@ from atrous.tiled.passes import Plan
 from atrous.tiled.walks import Walk, part_shape
 
 HELD = 1.25
-"""Measured peaks are at most this multiple of what is computed."""
+"""Measured peaks are at most this multiple of what is computed. Found: 1.19 (a U-Net), 1.09 (context), 1.03 (DeepLab)."""
 
 
 def parse_bytes(memory: int | str) -> int:
