@@ -292,6 +292,40 @@ def test_images_of_different_sizes_are_tested_whole():
     assert sum(map(sum, result["confusion"])) == 5 * 7 * 2 + 12 * 3
 
 
+def command(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["atrous", *map(str, words)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    return exit_.value.code, *capsys.readouterr()
+
+
+def test_the_command_line_reaches_the_task(run, data, tmp_path, monkeypatch, capsys):
+    words = ["predict", run.path, data / "images" / "00.jpg", "--output", tmp_path / "out"]
+    code, out, _ = command(words, monkeypatch, capsys)
+    assert (code, json.loads(out)["mask"]) == (0, str(tmp_path / "out" / "masks" / "00.png"))
+    asked = {}
+    monkeypatch.setattr("atrous.workflow.train", lambda *words, **options: asked.update(options))
+    choices = ["--crop-size", "32", "--scales", "0.5,2", "--no-augment", "--from", "runs/a", "--weights", "a.keras", "--strict"]
+    assert command(["train", "segmentation", "--data", "x", *choices], monkeypatch, capsys)[0] == 0
+    for name in ("output", "resume", "progress"):
+        asked.pop(name)
+    assert asked.pop("augment") == ()
+    assert asked == {"crop_size": 32, "scales": (0.5, 2.0), "from_run": "runs/a", "weights": "a.keras", "strict": True}
+
+
+def test_a_full_disk_says_how_to_go_on(run, monkeypatch, capsys):
+    def full(*words, progress, **options):
+        progress.run = run
+        raise OSError(28, "No space left on device", "best.keras")
+
+    monkeypatch.setattr("atrous.workflow.train", full)
+    code, _, err = command(["train", "segmentation", "--data", "x"], monkeypatch, capsys)
+    assert code == 2
+    assert err.startswith("No space left on device: best.keras. No finished epoch is lost.")
+    assert f"atrous train --resume {run.path}" in err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -308,9 +342,6 @@ def test_images_of_different_sizes_are_tested_whole():
     ],
 )
 def test_a_mistake_on_the_command_line_gets_one_sentence(words, message, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["atrous", *words])
-    with pytest.raises(SystemExit) as exit_:
-        main()
-    out, err = capsys.readouterr()
-    assert (exit_.value.code, out, len(err.splitlines())) == (2, "", 1)
+    code, out, err = command(words, monkeypatch, capsys)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert message in err

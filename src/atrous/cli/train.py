@@ -105,6 +105,13 @@ def train(
     except KeyboardInterrupt:
         messages.interrupted(progress.run)
         raise typer.Exit(130) from None
+    except OSError as error:
+        if error.errno is None or progress.run is None:  # a mistake in the arguments, which says so itself
+            raise
+        raise OSError(
+            f"{error.strerror or error}: {error.filename or progress.run.path}. No finished epoch is lost. When there is room "
+            f"to write, continue with: atrous train --resume {progress.run.path}"
+        ) from error
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,6 @@
 """Whole networks."""
 
-from atrous.models import fcos, torch_names
+from atrous.models import fcos, labels, torch_names
 from atrous.models.backbone import freeze
 from atrous.models.classifier import DilatedClassifier
 from atrous.models.deeplab import DeepLabV3, DeepLabV3Plus
@@ -25,5 +25,6 @@ __all__ = [
     "WaveNet",
     "fcos",
     "freeze",
+    "labels",
     "torch_names",
 ]

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure, SubFigure
 
 from atrous.plots.style import FIRST, FONT_SIZE, INK, MUTED, RULE, SECOND, bare, new_figure
 
+_FAR = 1.6  # times the largest thing
+
 
 def sizes_and_fields(
     sizes: Sequence[float],
@@ -48,11 +50,13 @@ def sizes_and_fields(
     if scores is not None and len(across) >= 12:
         groups = np.array_split(np.arange(len(across)), 6)
         axes.plot([across[g].mean() for g in groups], [up[g].mean() for g in groups], color=INK, linewidth=1.6)
+    within = [field for field in fields.values() if field <= _FAR * across[-1]]  # one far beyond is pointed at
+    end = 1.08 * max([float(across[-1]), *within])
     for i, (name, field) in enumerate(fields.items()):
-        axes.axvline(field, color=SECOND, linewidth=1.4, linestyle="-" if i == 0 else (0, (4, 2)))
+        axes.axvline(min(field, end), color=SECOND, linewidth=1.4, linestyle="-" if i == 0 else (0, (4, 2)))
         axes.annotate(
-            f"{name}: {field:,.0f}",
-            (field, 1.0),
+            f"{name}: {field:,.0f}{' →' * (field > end)}",
+            (min(field, end), 1.0),
             xytext=(-4, 3 + 11 * i),
             textcoords="offset points",
             xycoords=("data", "axes fraction"),
@@ -63,7 +67,7 @@ def sizes_and_fields(
             annotation_clip=False,
         )
     axes.set_ylim(-0.02, 1.02)
-    axes.set_xlim(0, 1.08 * max(float(across[-1]), *fields.values(), 1.0))
+    axes.set_xlim(0, end)
     axes.set_xlabel("size: longer side, in pixels", color=INK)
     axes.set_ylabel(score if scores is not None else "share that is smaller", color=INK)
     axes.tick_params(colors=MUTED)

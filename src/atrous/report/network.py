@@ -126,17 +126,23 @@ def _walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _row(name: str, layer: Any, report: Report | None) -> LayerRow:
     kernel: Sequence[int] = getattr(layer, "kernel_size", getattr(layer, "pool_size", ()))
-    rate: Sequence[int] = getattr(layer, "dilation_rate", ())
+    rate: Sequence[int] = getattr(layer, "dilation_rate", ()) if kernel else ()
+    inside = [] if kernel else sorted({n for each in layer._flatten_layers(include_self=False) for n in _rates_of(each)})
     return LayerRow(
         name=name,
         kind=type(layer).__name__,
         output=_output(layer),
         parameters=f"{layer.count_params():,}" if layer.count_params() else "",
         kernel=times(kernel),
-        rate=str(rate[0]) if len(set(rate)) == 1 else times(rate),
+        rate=str(rate[0]) if len(set(rate)) == 1 else times(rate) or ", ".join(map(str, inside)),
         field=_field(report.named[name]) if report is not None and name in report.named else "",
-        dilated=bool(rate) and max(rate) > 1,
+        dilated=max([*rate, *inside], default=1) > 1,
     )
+
+
+def _rates_of(layer: Any) -> Sequence[int]:
+    """Rates of a convolution that is more than a point."""
+    return layer.dilation_rate if max(getattr(layer, "kernel_size", (1,))) > 1 else ()
 
 
 def _output(layer: Any) -> str:

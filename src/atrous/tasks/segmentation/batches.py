@@ -60,7 +60,7 @@ class MaskBatches(ReadAhead):
         for i, row in enumerate(rows):
             image, mask = self.split[row]
             images[i], masks[i] = self._moved(image, mask, np.random.default_rng((self.seed, epoch, int(row))))
-        changed: Any = images
+        changed: Any = keras.ops.convert_to_tensor(images)
         for i, layer in enumerate(self._colour):
             seed = int(np.random.SeedSequence((self.seed, epoch, index, i)).generate_state(1)[0] >> 1)
             drawn = layer.get_random_transformation(changed, training=True, seed=seed)

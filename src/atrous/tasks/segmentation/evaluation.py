@@ -76,24 +76,31 @@ class Segmenter:
             tile: Side of tiles, in pixels; `None`: no tiles up to 4 million pixels, above by `memory`.
             memory: Bytes that tiles may take.
         """
+        if tile is not None and not self.is_plain:
+            raise ValueError(f"`tile` must be None with several `scales` or `flip`. Received: tile={tile!r}.")
         if self.is_plain and (tile is not None or image.shape[0] * image.shape[1] > LARGEST):
             from atrous.tiled import predict
 
-            found = predict(self.model, image, tile=tile, memory=memory, activation="argmax", progress=False)
-            return np.asarray(found, np.uint8)
+            padded = self._padded(image[None])[0]
+            found = predict(self.model, padded, tile=tile, memory=memory, activation="argmax", progress=False)
+            return np.asarray(found, np.uint8)[: image.shape[0], : image.shape[1]]
         return np.asarray(self.scores(image[None])[0].argmax(axis=-1), np.uint8)
 
     def _logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
         height, width = images.shape[1:3]
+        padded = self._padded(images)
         if height * width > LARGEST:
             from atrous.tiled import predict
 
-            return np.stack([np.asarray(predict(self.model, image, memory=MEMORY, progress=False)) for image in images])
-        pads = [(0, -n % self.stride) for n in (height, width)]
-        if any(behind for _, behind in pads):
-            images = np.pad(images, [(0, 0), *pads, (0, 0)], mode="edge")
-        found = np.asarray(self.model.predict_on_batch(np.asarray(images, np.float32)), np.float32)
+            found = np.stack([np.asarray(predict(self.model, image, memory=MEMORY, progress=False)) for image in padded])
+        else:
+            found = np.asarray(self.model.predict_on_batch(np.asarray(padded, np.float32)), np.float32)
         return found[:, :height, :width]
+
+    def _padded(self, images: NDArray[Any]) -> NDArray[Any]:
+        """In whole strides, so that every map covers the image exactly; the edge is repeated."""
+        pads = [(0, -n % self.stride) for n in images.shape[1:3]]
+        return np.pad(images, [(0, 0), *pads, (0, 0)], mode="edge") if any(behind for _, behind in pads) else images
 
 
 def evaluate(

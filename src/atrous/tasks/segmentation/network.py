@@ -9,7 +9,7 @@ import keras
 
 from atrous.blocks.context import RATES
 from atrous.data.masks import VOID
-from atrous.models import DeepLabV3Plus, DilatedNet, freeze
+from atrous.models import DRN, DeepLabV3Plus, DilatedNet, freeze
 from atrous.models.labels import ClassLabels
 from atrous.run import Run
 from atrous.tasks.segmentation.recipe import Segmentation
@@ -57,9 +57,9 @@ def undilated(model: keras.Model) -> keras.Model:
     refused = "`rates` can't be 1 with this backbone and output stride: take a built-in backbone, such as resnet_14_small, or"
     try:
         copy = keras.models.clone_model(model, clone_function=plain)
+        sizes = [_size_inside(each) for each in (model, copy)]
     except ValueError as error:
         raise ValueError(f"{refused} another stride. Received: {error}") from error
-    sizes = [_size_inside(each) for each in (model, copy)]
     if sizes[0] != sizes[1]:  # where a layer pads for a rate that another has
         raise ValueError(f"{refused} another stride. Received: maps of {sizes[1]} positions instead of {sizes[0]}.")
     return copy
@@ -84,9 +84,15 @@ def take_weights(model: keras.Model, source: keras.Model, argument: str) -> int:
 
 
 def _deeplab(recipe: Segmentation, classes: int, policy: str) -> keras.Model:
-    rates = (1,) * len(_DEFAULT.rates) if recipe.is_undilated else recipe.rates
+    rates = recipe.rates if recipe.rates != (1,) else (1,) * len(_DEFAULT.rates)
+    drn = recipe.backbone.removeprefix("drn_") if recipe.backbone.startswith("drn_") else ""
+    if drn and (recipe.weights == "imagenet" or recipe.output_stride != 8):
+        raise ValueError(
+            "`output_stride` must be 8 with a DRN, and `weights` None or a file. "
+            f"Received: output_stride={recipe.output_stride}, weights={recipe.weights!r}."
+        )
     return DeepLabV3Plus(
-        recipe.backbone,
+        _drn(drn, recipe.is_undilated, policy) if drn else recipe.backbone,
         classes,
         output_stride=recipe.output_stride,
         rates=rates,
@@ -94,9 +100,15 @@ def _deeplab(recipe: Segmentation, classes: int, policy: str) -> keras.Model:
         low_level_filters=max(8, round(_LOW_LEVEL * recipe.filters)),
         dropout=recipe.dropout,
         backbone_weights="imagenet" if recipe.weights == "imagenet" else None,
-        include_preprocessing=True,
+        include_preprocessing=not drn,
         dtype=policy,
     )
+
+
+def _drn(variant: str, is_undilated: bool, policy: str) -> keras.Model:
+    """Without its rates before blocks are taken apart, because layers beside convolutions pad for a rate then."""
+    model = DRN(variant, input_shape=(None, None, 3), include_top=False, include_preprocessing=True, dtype=policy)
+    return undilated(model) if is_undilated else model
 
 
 def _dilated_net(recipe: Segmentation, classes: int, policy: str) -> keras.Model:
@@ -104,7 +116,7 @@ def _dilated_net(recipe: Segmentation, classes: int, policy: str) -> keras.Model
         raise ValueError("`weights` must be a file for dilated-net. Received: weights='imagenet'.")
     pixels = keras.Input((None, None, 3), name="pixels")
     scaled = keras.layers.Rescaling(1 / 127.5, -1.0, dtype=policy, name="normalize")(pixels)
-    rates = (1,) * len(RATES) if recipe.is_undilated else RATES if recipe.rates == _DEFAULT.rates else recipe.rates
+    rates = {(1,): (1,) * len(RATES), _DEFAULT.rates: RATES}.get(recipe.rates, recipe.rates)
     net = DilatedNet(classes, rates=rates, widths=recipe.widths, dropout=recipe.dropout, dtype=policy)
     x = net.get_layer("context")(net.get_layer("front_end")(scaled))
     return keras.Model(pixels, net.get_layer("logits")([x, pixels]), name=net.name)
@@ -122,10 +134,9 @@ def _load(model: keras.Model, file: str) -> None:
 
 
 def _size_inside(model: keras.Model) -> Any:
-    """Of the map that ASPP looks at, for an image of 256 × 256 pixels."""
-    if "aspp" not in [layer.name for layer in model.layers]:
-        return None
-    inner = keras.Model(model.inputs, model.get_layer("aspp").input)
+    """Of the map that ASPP looks at, or of what comes out, for an image of 256 × 256 pixels."""
+    has_aspp = "aspp" in [layer.name for layer in model.layers]
+    inner = keras.Model(model.inputs, model.get_layer("aspp").input if has_aspp else model.output)
     return tuple(inner.compute_output_shape((1, 256, 256, 3))[1:3])
 
 
@@ -140,6 +151,11 @@ def _without_rates(config: Any) -> Any:
         plain = {name: _ones(value) if name in rates else _without_rates(value) for name, value in config.items()}
         if "rates" in config and "output_stride" in config:
             plain["output_stride"] = 16  # at which ASPP's rates are what they are called
+        rate, padding = config.get("dilation_rate"), config.get("padding")
+        if isinstance(padding, (tuple, list)) and isinstance(rate, (tuple, list)):
+            plain["padding"] = tuple(
+                (front // r, behind // r) for (front, behind), r in zip(padding, rate, strict=True)
+            )  # as many zeros as keep the size
         return plain
     return config
 

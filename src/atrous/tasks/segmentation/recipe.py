@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from atrous.spec import parse_integer, parse_integers
@@ -23,15 +24,17 @@ class Segmentation(Recipe):
 
     Args:
         network: `"deeplab"`, `atrous.models.DeepLabV3Plus`; or `"dilated-net"`, `atrous.models.DilatedNet`.
-        backbone: Of DeepLab: a name of `atrous.models.ResNet`'s table or of `keras.applications`.
+        backbone: Of DeepLab: a name of `atrous.models.ResNet`'s table, "drn_" and a variant of `atrous.models.DRN`, such as
+            "drn_d_22", or a name of `keras.applications`.
         output_stride: Of DeepLab: pixels between neighbours of the map that ASPP looks at.
         rates: Of DeepLab's ASPP, for an output stride of 16 (they are doubled at 8); of the context module of `DilatedNet`, one
-            a layer. `1` alone is the same network without dilation: every rate in it is 1, parameters and sizes of maps stay.
+            a layer. If all are 1, every rate in the network is, and nothing else changes: parameters and sizes of maps stay.
+            (DilatedNet's front end stays dilated.) `1` alone stands for as many as the default has.
         filters: Of DeepLab's ASPP and decoder.
         widths: Of DilatedNet: channels of its five stages and of `fc6`, `fc7`.
         dropout: Share of channels dropped behind ASPP, or behind `fc6` and `fc7`, in training.
-        crop_size: Height and width of what is cut out of training images, in pixels; `None`: the median of the images, at most
-            512, in whole output strides.
+        crop_size: Height and width of what is cut out of training images, in pixels; `None`: two thirds of the images' median,
+            at most 256 and in whole output strides; of images up to 96 pixels a side, all.
         augment: Random changes of image and mask together: any of `AUGMENTATIONS`. Without `"crop"`, the middle is cut out.
         scales: Least and largest factor of `"scale"`.
         class_weights: `"balanced"`: classes count as if they had equally many pixels, as far as a factor of 10 goes.
@@ -48,7 +51,9 @@ class Segmentation(Recipe):
     task: str = "segmentation"
     metric: str = "mean_iou"
     network: str = option("deeplab", f"{', '.join(NETWORKS)}.")
-    backbone: str = option("resnet_14_small", "Of DeepLab: resnet_14_small … resnet_101, or a name of keras.applications.")
+    backbone: str = option(
+        "resnet_14_small", "Of DeepLab: resnet_14_small … resnet_101, drn_d_22, …, or of keras.applications."
+    )
     output_stride: int = option(8, "Of DeepLab: pixels between neighbours of the map that ASPP looks at.")
     rates: tuple[int, ...] = option(
         (2, 4, 6), "Of ASPP for output stride 16 (published 6,12,18), or of DilatedNet's context; 1: no dilation anywhere."
@@ -84,6 +89,8 @@ class Segmentation(Recipe):
         self._set("scales", tuple(parse_number("scales", scale, 0, 16) for scale in scales))
         if len(self.scales) != 2 or self.scales[0] > self.scales[1]:
             raise ValueError(f"`scales` must be the least and the largest factor. Received: scales={self.scales}.")
+        if self.weights not in (None, "imagenet"):
+            self._set("weights", str(Path(self.weights).expanduser().absolute()))
         parse_choice("class_weights", self.class_weights, CLASS_WEIGHTS)
         parse_choice("freeze", self.freeze, FREEZES)
 
@@ -101,8 +108,6 @@ class Segmentation(Recipe):
         """
         if options.get("from_run") is None:
             return super().replace(options)
-        from pathlib import Path
-
         from atrous.run import Run
 
         given = {name: value for name, value in options.items() if value is not None}

@@ -30,8 +30,9 @@ from atrous.tasks.segmentation.objects import Extent, by_size, extents
 from atrous.tasks.segmentation.recipe import Segmentation
 
 _EXAMINED = 400  # test images looked at, spread evenly
-_SHOWN = 8
+_SHOWN = 6
 _LARGEST_SIDE = 192  # pixels of an embedded picture
+_GAP = 0.08  # between validation and test
 _FEW = 0.02  # of the image; a class with fewer pixels is easily never predicted
 
 
@@ -60,7 +61,7 @@ def contents(run: Run, model: keras.Model, data: SegmentationData, test: Mapping
         classes=_class_rows(test, data),
         matrix=_matrix(counts, data.class_names),
         examples=[_drawn(example, data.palette) for example in shown],
-        lead=f"From {examined:,} test images, with the mean IoU of the classes in each: the best, the middle, the worst.",
+        lead=f"From {examined:,} test images, with the mean IoU of the classes in each: from the best to the worst.",
         legend=[{"name": name, "color": _hex(color)} for name, color in zip(data.class_names, data.palette, strict=True)],
         seen=_seen(report, reason, things, data, recipe),
         skipped=[why for _, why in data.skipped],
@@ -74,7 +75,7 @@ def contents(run: Run, model: keras.Model, data: SegmentationData, test: Mapping
             {"name": "Pixel accuracy", "value": f"{100 * test['pixel_accuracy']:.1f} %", "note": f"loss {test['loss']:.3f}"},
         ],
         labels={"loss": "loss (cross-entropy)", "mean_iou": "mean IoU"},
-        notes=[*_class_notes(test), *_field_notes(report, things, data, recipe), *_skipped_note(data)],
+        notes=[*_test_note(run, test), *_class_notes(test), *_field_notes(report, things, data, recipe), *_skipped_note(data)],
         sections=[section],
         choices=_choices(recipe),
     )
@@ -119,11 +120,9 @@ def _examined(segmenter: Segmenter, split: MaskSplit, classes: int, batch_size: 
 
 
 def _spread(ranked: Sequence[int]) -> list[int]:
-    """The two best, some of the middle, the three worst."""
-    if len(ranked) <= _SHOWN:
-        return list(ranked)
-    middle = np.linspace(0, len(ranked) - 1, _SHOWN - 1).round().astype(int)[1:-2]
-    return [ranked[i] for i in dict.fromkeys([0, 1, *middle.tolist(), len(ranked) - 3, len(ranked) - 2, len(ranked) - 1])]
+    """From the best to the worst, in equal steps."""
+    places = np.linspace(0, len(ranked) - 1, min(len(ranked), _SHOWN)).round().astype(int)
+    return [ranked[place] for place in places]
 
 
 def _class_rows(test: Mapping[str, Any], data: SegmentationData) -> list[dict[str, str]]:
@@ -250,6 +249,17 @@ def _fields(report: Report | None) -> tuple[int, ...]:
     return tuple(int(n) for n in report.features.local_size)
 
 
+def _test_note(run: Run, test: Mapping[str, Any]) -> list[str]:
+    best = run.best(run.metrics)
+    if best is None or best["val_mean_iou"] - test["mean_iou"] < _GAP:
+        return []
+    gap = 100 * (best["val_mean_iou"] - test["mean_iou"])
+    return [
+        f"Test mean IoU is {gap:.0f} points below validation's: the test images are unlike those for training, of which "
+        "validation is a part, or there are few of them."
+    ]
+
+
 def _class_notes(test: Mapping[str, Any]) -> list[str]:
     classes = test["classes"]
     total = max(sum(row["pixels"] for row in classes.values()), 1)
@@ -282,10 +292,10 @@ def _field_notes(report: Report | None, things: Sequence[Extent], data: Segmenta
             "would see as much. Compare with --rates 1."
         )
     rows = by_size(things)
-    if len(rows) == 3 and rows[0].iou < 0.6 * rows[2].iou:
+    if len(rows) == 3 and rows[0].iou < 0.6 * rows[2].iou and rows[2].iou > 0.3:
         told.append(
             f"Small things are found worst: mean IoU {100 * rows[0].iou:.0f} % up to {rows[0].most} pixels, "
-            f"{100 * rows[2].iou:.0f} % from {rows[2].least} on. Resolution, not reach, is what lacks there: "
+            f"{100 * rows[2].iou:.0f} % from {rows[2].least} on. Resolution may lack there rather than reach: try "
             "a smaller --output-stride, or larger images."
         )
     return told

@@ -24,7 +24,8 @@ from atrous.tasks.task import Task, check_options
 if TYPE_CHECKING:
     from atrous.report.page import Contents
 
-_LARGEST_CROP = 512  # pixels a side, if nobody asks for more
+_LARGEST_CROP = 256  # pixels a side, if nobody asks for more
+_SMALL = 96  # pixels a side up to which images are taken whole
 
 
 class SegmentationTask(Task[SegmentationData]):
@@ -102,10 +103,11 @@ def _weights(config: Config) -> tuple[float, ...] | None:
 
 
 def _crop_size(config: Config) -> tuple[int, int]:
-    """What the recipe says, or the median of the images, in whole strides."""
+    """What the recipe says; else two thirds of the images' median, in whole strides: more steps in the same time."""
     recipe = cast(Segmentation, config.recipe)
     if recipe.crop_size is not None:
         return recipe.crop_size
     stride = network.stride_of(recipe)
-    height, width = (-(-min(n, _LARGEST_CROP) // stride) * stride for n in config.image_size)
+    whole = min(config.image_size) <= _SMALL
+    height, width = (-(-min(n if whole else round(2 * n / 3), _LARGEST_CROP) // stride) * stride for n in config.image_size)
     return height, width
