@@ -133,7 +133,8 @@ atrous_status atrous_stream_step(atrous_stream *stream, int64_t units, const voi
   const FlushToZero flush;
   stream_set_untimed(*stream, inputs);
   for (int64_t done = 0; done < units;) {
-    const int64_t now = std::min(stream->piece, units - done);
+    const int64_t left = units - done, pieces = (left + stream->piece - 1) / stream->piece;
+    const int64_t now = (left + pieces - 1) / pieces;  // pieces of one size: a small one would take as many weights
     for (int32_t i = 0; i < stream->inputs; ++i) {
       const StreamTensor &tensor = stream->tensor[stream->input[i]];
       if (tensor.timed())
