@@ -130,8 +130,11 @@ def _made(layer: Layer, name: str, made: list[tuple[Any, Fraction]]) -> tuple[An
             options = {"strides": stride, "dilation_rate": rate, "padding": "same", "name": name}
             if kind == "depthwise":
                 return atrous.layers.DepthwiseConv1D(kernel, **options)(x), after
-            if kind in ("max", "average"):
-                return getattr(atrous.layers, f"{kind.title()}Pooling1D")(kernel, **options)(x), after
+            if kind == "max":
+                return atrous.layers.MaxPooling1D(kernel, **options)(x), after
+            if kind == "average":
+                reach = (kernel - 1) * rate
+                return atrous.layers.AveragePooling1D(kernel, **{**options, "padding": (reach // 2, -(-reach // 2))})(x), after
             return (atrous.layers.Conv1DTranspose if up else atrous.layers.Conv1D)(CHANNELS, kernel, **options)(x), after
         case "down", (times,):
             times = times if ratio / times >= RATES[0] else 1

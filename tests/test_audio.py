@@ -12,8 +12,8 @@ import pytest
 import soundfile
 import soxr
 
-from atrous.streaming import audio
-from atrous.streaming.encodings import ENCODINGS, decode, encode
+from atrous.streaming.sound import audio
+from atrous.streaming.sound.encodings import ENCODINGS, decode, encode
 
 STEP = {"s16": 2.0**-15, "s24": 2.0**-23, "s32": 2.0**-24, "f32": 0.0}
 """What a value between two storable ones may be off by, twice; of s32 it is float32 that rounds."""

@@ -23,7 +23,7 @@ from keras import layers
 from atrous.cli import main
 from atrous.models import WaveNet
 from atrous.ops import native
-from atrous.streaming.encodings import encode
+from atrous.streaming.sound.encodings import encode
 
 RATE = 16000
 ECHO = np.array([0.5, -0.25, 0.25])

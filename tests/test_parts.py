@@ -11,7 +11,8 @@ from keras import ops
 
 from atrous import blocks, layers
 from atrous.field.graph import graph_of
-from atrous.streaming.parts import CannotCutError, Part, compute, needs
+from atrous.parts.computing import compute
+from atrous.parts.part import CannotCutError, Part, needs
 
 K = keras.layers
 MAPS = {

@@ -123,7 +123,11 @@ MODELS = {
     "transposed, same": lambda: chain(layers.Conv1DTranspose(2, 4, 2, padding="same")),
     "transposed, cropped": lambda: chain(atrous.layers.Conv1DTranspose(2, 5, strides=3, padding=(1, 2))),
     "transposed, holes": lambda: chain(layers.Conv1DTranspose(2, 2, 3, padding="same")),
-    "means of what is there": lambda: chain(layers.Conv1D(2, 3, padding="same"), layers.AveragePooling1D(4, 1, "same")),
+    "means of what is there": lambda: chain(
+        layers.Conv1D(2, 3, padding="same"),
+        layers.AveragePooling1D(3, 1, "same"),
+        atrous.layers.AveragePooling1D(4, 1, padding=(1, 2)),
+    ),
     "maxima of negative numbers": lambda: chain(layers.Activation(lambda x: -ops.exp(x)), layers.MaxPooling1D(4, 1, "same")),
     "recurrent": lambda: chain(layers.LSTM(4, return_sequences=True), layers.GRU(3, return_sequences=True)),
     "recurrent, padded": lambda: chain(layers.ZeroPadding1D((2, 0)), layers.GRU(3, return_sequences=True), layers.Conv1D(2, 3)),
@@ -289,6 +293,17 @@ REFUSED = [
 def test_refused_by_name(reason, make):
     with pytest.raises(ValueError, match=re.escape(reason)):
         Step(make(), lookahead=100)
+
+
+def test_means_that_are_others_on_pytorch():
+    model = chain(layers.AveragePooling1D(4, 1, "same", name="mean"))
+    if keras.backend.backend() == "torch":
+        with pytest.raises(ValueError, match=r"'mean' \(AveragePooling1D\): on PyTorch, Keras repeats what is at the edges"):
+            Step(model, lookahead=2)
+        return
+    step = Step(model, lookahead=2)
+    inputs = streams.inputs_of(step, 8, 1)
+    streams.assert_equal(stepped(step, inputs, [3, 5])[0], streams.expected(model, inputs)[0])
 
 
 def test_looking_ahead_is_refused_by_name_and_latency():

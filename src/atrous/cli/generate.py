@@ -14,8 +14,8 @@ import typer
 from atrous.cli import messages, sound
 
 if TYPE_CHECKING:
-    from atrous.streaming.encodings import Samples
     from atrous.streaming.sampling import Kind
+    from atrous.streaming.sound.encodings import Samples
 
 SUFFIXES = (".wav", ".flac")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from atrous.streaming.audio import Reader, SoundWriter
+    from atrous.streaming.sound.audio import Reader, SoundWriter
 
 PIPE = "-"
 ENCODED = "s16, s24, s32 (integers of so many bits) or f32"
@@ -33,7 +33,7 @@ def quiet_pipe() -> Iterator[None]:
 @contextlib.contextmanager
 def sound_in(path: str, encoding: str | None, sample_rate: int | None, channels: int | None) -> Iterator[Reader]:
     """Sound in a file, or as it comes: on standard input, through a named pipe, from a device."""
-    from atrous.streaming.audio import FileReader, PipeReader
+    from atrous.streaming.sound.audio import FileReader, PipeReader
 
     if path == PIPE:
         yield PipeReader(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer), encoding, sample_rate, channels)
@@ -48,7 +48,7 @@ def sound_in(path: str, encoding: str | None, sample_rate: int | None, channels:
 @contextlib.contextmanager
 def sound_out(path: str, sample_rate: int, channels: int, encoding: str, raw: bool = False) -> Iterator[SoundWriter]:
     """A sound file that is there when all went well; or WAV, or `raw` PCM, on standard output."""
-    from atrous.streaming import audio
+    from atrous.streaming.sound import audio
 
     if path != PIPE:
         with audio.sound_file(path, sample_rate, channels, encoding) as writer:

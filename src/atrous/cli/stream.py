@@ -16,9 +16,9 @@ import typer
 from atrous.cli import messages, sound
 
 if TYPE_CHECKING:
-    from atrous.streaming.audio import Reader, Writer
-    from atrous.streaming.encodings import Samples
-    from atrous.streaming.live import Figures
+    from atrous.streaming.sound.audio import Reader, Writer
+    from atrous.streaming.sound.encodings import Samples
+    from atrous.streaming.sound.live import Figures
 
 BLOCK = 1024
 SUFFIXES = (".wav", ".flac", ".csv")
@@ -79,7 +79,7 @@ def stream(
     if every < 1:
         raise ValueError(f"`--every` must be a positive integer. Received: --every {every}")
     loaded = messages.load_workflow(as_json or output == sound.PIPE).load_model(run)
-    from atrous.streaming import live
+    from atrous.streaming.sound import live
     from atrous.streaming.stream import Stream
 
     taking = live.signal_of(loaded)
@@ -142,7 +142,7 @@ def _fitting(reader: Reader, channels: int, sample_rate: int | None, resample: b
             f"`{option}` must have the model's sample rate, {sample_rate} Hz. Received: {reader.sample_rate} Hz. "
             "Give --resample to bring it to that."
         )
-    from atrous.streaming.audio import Resampled
+    from atrous.streaming.sound.audio import Resampled
 
     return Resampled(reader, sample_rate)
 
@@ -170,7 +170,7 @@ def _writer(
 ) -> Iterator[Writer]:
     """Sound or rows, into a file or a pipe."""
     from atrous.run import replacing
-    from atrous.streaming.live import RowWriter
+    from atrous.streaming.sound.live import RowWriter
 
     in_rows = output.endswith(".csv") or (output == sound.PIPE and (names is not None or ratio is None or channels > 2))
     if in_rows and output == sound.PIPE:

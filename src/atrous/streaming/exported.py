@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from atrous.layers.conv import register
+from atrous.parts.part import Tensor
 from atrous.streaming.functional import Step
-from atrous.streaming.parts import Tensor
 from atrous.streaming.plan import Plan
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from keras import layers, ops, tree
 
 from atrous.field.graph import Use
-from atrous.streaming.parts import Part, Tensor, called, compute, twin
+from atrous.parts.computing import compute
+from atrous.parts.part import Part, Tensor, called, twin
 from atrous.streaming.plan import LEFT, POSITION, Flow, History, Plan, Stage, Taken
 from atrous.streaming.planning import plan_of
 

@@ -17,7 +17,7 @@ from atrous.field.graph import Graph, Use, graph_of
 from atrous.field.reads import Reads, Shape
 from atrous.field.registry import rule_of
 from atrous.field.rules.operations import OPERATIONS
-from atrous.streaming.parts import CannotCutError, Span, is_operation, needs, read_span, ties
+from atrous.parts.part import CannotCutError, Span, is_operation, needs, read_span, ties
 from atrous.streaming.plan import RESERVED, CannotStreamError, Flow, History, Plan, Stage, Taken
 
 DIVISIBLE = 16 * math.lcm(*range(1, 14))
@@ -324,6 +324,8 @@ class _Planning:
         if (front or end) and "Average" not in kind and getattr(use.layer, "interpolation", "nearest") != "nearest":
             raise CannotStreamError(use, "at the edges of the signal it repeats the outermost rows")
         taken = Taken(rows, counts="Average" in kind and (front or end))
+        if taken.counts and _repeats_edges(use, flow.dim):
+            raise CannotStreamError(use, "on PyTorch, Keras repeats what is at the edges here; `padding` by numbers does not")
         masks = (front and flow.delay > 0, end)
         if rows or any(masks):
             value = _padding(use) if front or end else None
@@ -351,6 +353,14 @@ class _Planning:
         free = next(each for each in numbered if each not in self.used_names)
         self.used_names.add(free)
         return free
+
+
+def _repeats_edges(use: Use, dim: int) -> bool:
+    """Whether Keras on PyTorch takes the mean of what is there and of repeated edges, because the padding is uneven."""
+    pool, (step,) = use.layer, (link.map for link in use.reads[0].links[0] if link.out_of == (dim,))
+    even = -min(step.taps[0]) == max(step.taps[0])
+    own = getattr(pool, "padding", None) != "same" or max(getattr(pool, "dilation_rate", (1,))) > 1
+    return bool(keras.backend.backend() == "torch" and not even and not own)
 
 
 def _masks(layer: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from atrous.field.graph import Use
-from atrous.streaming.parts import CannotCutError, Spans, Tensor
+from atrous.parts.part import CannotCutError, Spans, Tensor
 from atrous.tiled.passes import Plan
 from atrous.tiled.walks import Walk, geometry, part_shape, run, walk_back
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from atrous.streaming.parts import Spans
+from atrous.parts.part import Spans
 from atrous.tiled.passes import Plan
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from keras import layers, ops
 
 from atrous.field.graph import Graph, Use
-from atrous.streaming.parts import CannotCutError, Part, Spans, Tensor, called, compute, is_operation, needs, ties
+from atrous.parts.computing import compute
+from atrous.parts.part import CannotCutError, Part, Spans, Tensor, called, is_operation, needs, ties
 
 Origin = dict[int, int]
 """For each dim of a tensor that is cut, which dim of the image it comes from."""

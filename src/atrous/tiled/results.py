@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from atrous.streaming.parts import Tensor
+from atrous.parts.part import Tensor
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 
 from atrous.field.graph import graph_of
+from atrous.parts.part import CannotCutError, Span
 from atrous.spec import parse_integers
-from atrous.streaming.parts import CannotCutError, Span
 from atrous.tiled import images, journal
 from atrous.tiled.functions import Functions, check
 from atrous.tiled.grids import Grid, grid_of, image_steps, is_regular

@@ -12,7 +12,7 @@ from keras import ops, tree
 from atrous.field.axis import AxisMap
 from atrous.field.graph import Graph, Use
 from atrous.field.reads import Shape
-from atrous.streaming.parts import Part, Span, Spans, Tensor
+from atrous.parts.part import Part, Span, Spans, Tensor
 from atrous.tiled.passes import Plan
 
 

@@ -17,8 +17,7 @@ from atrous.field.graph import Use
 from atrous.field.rules.convolutions import CONVOLUTIONS, POOLS, TRANSPOSED, spec_of
 from atrous.layers import StridedPadding
 from atrous.layers.dilated import Dilated
-from atrous.spec import ConvSpec
-from atrous.streaming.parts import (
+from atrous.parts.part import (
     CannotCutError,
     Part,
     Span,
@@ -32,6 +31,7 @@ from atrous.streaming.parts import (
     taken,
     twin,
 )
+from atrous.spec import ConvSpec
 
 SHIFTS = (
     *(getattr(layers, f"{kind}{rank}D") for kind in ("ZeroPadding", "Cropping") for rank in (1, 2, 3)),

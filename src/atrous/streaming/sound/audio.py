@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from atrous.run import replacing
-from atrous.streaming.encodings import ENCODINGS, Samples, decode, encode, parse_encoding, quantize
+from atrous.streaming.sound.encodings import ENCODINGS, Samples, decode, encode, parse_encoding, quantize
 
 SUFFIXES = {".wav": "WAV", ".flac": "FLAC"}
 _EXTENSIBLE = 0xFFFE  # WAVE_FORMAT_EXTENSIBLE: the format tag comes later

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from atrous.field.graph import Use
-from atrous.streaming.parts import CannotCutError, Part, Span, Spans, Tensor, called, is_operation, pieces, spatial_spans, taken
+from atrous.parts.part import CannotCutError, Part, Span, Spans, Tensor, called, is_operation, pieces, spatial_spans, taken
 
 UP_SAMPLINGS = (layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D)
 

@@ -18,9 +18,9 @@ import keras
 import numpy as np
 
 from atrous.models.wavenet import mu_law_encode
-from atrous.streaming.audio import Reader, Writer
-from atrous.streaming.encodings import Samples
 from atrous.streaming.sampling import classes_of
+from atrous.streaming.sound.audio import Reader, Writer
+from atrous.streaming.sound.encodings import Samples
 from atrous.streaming.stream import Stream
 
 
