@@ -160,6 +160,10 @@ MODELS = {
         layers.Conv1D(6, 4, 2, padding="same"), layers.Conv1DTranspose(3, 5, 2, padding="same"), layers.Softmax()
     ),
     "valid": lambda: chain(layers.Conv1D(2, 7), layers.ReLU(), layers.Conv1D(2, 3, dilation_rate=2)),
+    "late": lambda: chain(layers.ZeroPadding1D((2, 0)), layers.Cropping1D((0, 2)), layers.ReLU(), layers.Conv1D(2, 1)),
+    "late, then ahead": lambda: chain(
+        layers.ZeroPadding1D((2, 0)), layers.Cropping1D((0, 2)), layers.ReLU(), layers.Conv1D(2, 5, padding="same")
+    ),
     "several outputs": lambda: keras.Model(x := keras.Input((None, 3)), [y := layers.Dense(4)(x), y[..., 1:3], ops.relu(-y)]),
 }
 

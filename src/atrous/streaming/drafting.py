@@ -155,7 +155,7 @@ class Draft:
         """A new tensor of the program, with the steps of one of the model's; as late as it, or by `shift`."""
         flow, shift = self.plan.flows.get(like), self.late(like) if shift is None else shift
         first = max(shift, 0)
-        extra = flow.growth + shift - first if flow else 0
+        extra = max(flow.growth + shift, 0) - first if flow else 0  # below 0, nothing follows that could look at the end
         self.tensors.append(Tensor(channels, self.steps(like), first, extra))
         return len(self.tensors) - 1
 
