@@ -90,6 +90,7 @@ def _u_net(width: int, class_names: Any, palette: Any, policy: str) -> Any:
     import keras
     from keras import layers
 
+    from atrous.blocks import ResizeLike
     from atrous.models.labels import ClassLabels
 
     def twice(x: Any, filters: int) -> Any:
@@ -107,7 +108,7 @@ def _u_net(width: int, class_names: Any, palette: Any, policy: str) -> Any:
         x = layers.MaxPooling2D(dtype=policy)(x)
     x = twice(x, width * 8)
     for level in (2, 1, 0):
-        x = layers.UpSampling2D(interpolation="bilinear", dtype=policy)(x)
+        x = ResizeLike(dtype=policy)([x, skipped[level]])
         x = twice(layers.Concatenate(dtype=policy)([x, skipped[level]]), width * 2**level)
     logits = layers.Conv2D(len(class_names), 1, dtype="float32", name="logits")(x)
     return keras.Model(pixels, ClassLabels(class_names, palette, dtype="float32", name="labels")(logits), name="u_net")
