@@ -17,7 +17,6 @@ from atrous.cli import main
 from atrous.data.masks import VOID, read_mask
 from atrous.data.segmentation import load_segmentation
 from atrous.recipes import find
-from atrous.report import compare
 from atrous.run import Run
 from atrous.tasks.segmentation import network
 from atrous.tasks.segmentation.batches import MaskBatches, cut
@@ -28,6 +27,14 @@ from atrous.tasks.segmentation.prediction import overlay
 
 OPTIONS = {"epochs": 3, "batch_size": 4, "filters": 8, "rates": (1, 2), "learning_rate": 3e-3, "quiet": True}
 SMALL = find("segmentation", "").replace({"filters": 8, "rates": (1, 2), "widths": (2, 2, 2, 4, 4, 8)})
+
+
+def command(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["atrous", *map(str, words)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    return exit_.value.code, *capsys.readouterr()
 
 
 @pytest.fixture(scope="module")
@@ -124,17 +131,17 @@ def test_large_images_go_tile_by_tile_and_come_out_the_same(run):
     assert (whole != tiled).mean() < 1e-3  # where two classes are as likely, rounding decides
 
 
-def test_a_resumed_run_goes_on(data, run, tmp_path, monkeypatch):
+def test_a_resumed_run_goes_on_and_is_compared(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("atrous.report.write", lambda run: run.report_file.write_text("report"))
     copy = Run(shutil.copytree(run.path, tmp_path / "copy"))
     longer = atrous.train(resume=copy, epochs=4, quiet=True)
     assert [row["epoch"] for row in longer.metrics] == [1, 2, 3, 4]
     assert longer.metrics[:3] == run.metrics
-    page = compare.write([run, longer], tmp_path / "compare.html").read_text("utf-8")
+    code, out, _ = command(["compare", run.path, longer.path, "--output", tmp_path / "page.html"], monkeypatch, capsys)
+    assert (code, out) == (0, f"{tmp_path / 'page.html'}\n")
+    page = (tmp_path / "page.html").read_text("utf-8")
     assert all(words in page for words in ("first", "copy", "test mean IoU", "square", "segmentation"))
     assert re.search(r"epochs</th>\s*<td class=\"n\">3</td>\s*<td class=\"n\">4</td>", page)
-    with pytest.raises(ValueError, match="`runs` must be at least two"):
-        compare.write([run], tmp_path / "page.html")
 
 
 def test_the_page_has_the_task_in_pictures(run):
@@ -290,14 +297,6 @@ def test_images_of_different_sizes_are_tested_whole():
     result = evaluate(Segmenter(brightness, 8), Pair(), ("dark", "bright"), 2)
     assert result["mean_iou"] == result["pixel_accuracy"] == 1.0
     assert sum(map(sum, result["confusion"])) == 5 * 7 * 2 + 12 * 3
-
-
-def command(words, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["atrous", *map(str, words)])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as exit_:
-        main()
-    return exit_.value.code, *capsys.readouterr()
 
 
 def test_the_command_line_reaches_the_task(run, data, tmp_path, monkeypatch, capsys):

@@ -6,6 +6,8 @@ from typing import ClassVar
 import pytest
 
 from atrous import tasks
+from atrous.recipes import find
+from atrous.report import compare
 from atrous.run import Config, Run
 from atrous.tasks.recipe import Recipe, option
 from atrous.tasks.task import Task
@@ -63,6 +65,19 @@ def test_a_task_is_found_by_its_name_and_says_what_it_keeps(name):
 def test_an_unknown_task_lists_the_tasks():
     with pytest.raises(ValueError, match="`task` must be one of image-classification, segmentation"):
         tasks.find("chess")
+
+
+def test_only_finished_runs_of_one_task_are_compared(tmp_path):
+    run = Run.create(tmp_path / "run", config())
+    other = Run.create(tmp_path / "other", Config(**{**vars(config()), "recipe": find("segmentation", ""), "facts": {}}))
+    for runs, message in (
+        ([run], "`runs` must be at least two. Received: 1"),
+        ([run, other], "`runs` must be of one task. Received: image-classification, segmentation"),
+        ([run, run], "`runs` must be finished"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            compare.write(runs, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
 
 
 @dataclass(frozen=True, kw_only=True)
