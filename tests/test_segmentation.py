@@ -140,6 +140,7 @@ def test_a_resumed_run_goes_on_and_is_compared(run, tmp_path, monkeypatch, capsy
     code, out, _ = command(["compare", run.path, longer.path, "--output", tmp_path / "page.html"], monkeypatch, capsys)
     assert (code, out) == (0, f"{tmp_path / 'page.html'}\n")
     page = (tmp_path / "page.html").read_text("utf-8")
+    assert page.count("<img") == 4 * len(run.load_data().test)  # image, truth, and what each run says
     assert all(words in page for words in ("first", "copy", "test mean IoU", "square", "segmentation"))
     assert re.search(r"epochs</th>\s*<td class=\"n\">3</td>\s*<td class=\"n\">4</td>", page)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from atrous import tasks
 from atrous.plots.curves import compared_curves
 from atrous.report import embed
 from atrous.report.explore import palette
@@ -36,15 +37,15 @@ def write(runs: Sequence[Run], file: Path) -> Path:
     """
     if len(runs) < 2:
         raise ValueError(f"`runs` must be at least two. Received: {len(runs)}.")
-    tasks = list(dict.fromkeys(run.config.recipe.task for run in runs))
-    if len(tasks) > 1:
-        raise ValueError(f"`runs` must be of one task. Received: {', '.join(tasks)}.")
+    found = list(dict.fromkeys(run.config.recipe.task for run in runs))
+    if len(found) > 1:
+        raise ValueError(f"`runs` must be of one task. Received: {', '.join(found)}.")
     for run in runs:
         if run.test is None:
             raise ValueError(f"`runs` must be finished. Received: {str(run.path)!r}. Finish it: atrous train --resume …")
     from atrous.report.page import render, style
 
-    text = render("atrous.report", "compare.html", style=style(), **_contents(runs, tasks[0]))
+    text = render("atrous.report", "compare.html", style=style(), **_contents(runs, found[0]))
     with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return file
@@ -64,6 +65,7 @@ def _contents(runs: Sequence[Run], task: str) -> dict[str, Any]:
         "choices": _choices(runs),
         "classes": _classes(runs),
         "curves": [_curves(runs, names, f"val_{metric}"), _curves(runs, names, "val_loss")],
+        "sections": tasks.find(task).compared(runs, names),
         "commands": [{"name": name, "command": run.config.command} for name, run in zip(names, runs, strict=True)],
         "palette": palette(),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -12,6 +12,8 @@ import keras
 from atrous.tasks.recipe import Recipe
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from atrous.report.page import Contents
     from atrous.run import Config, Run
 
@@ -132,6 +134,10 @@ class Task(ABC, Generic[D]):
     @abstractmethod
     def report(self, run: Run, model: keras.Model, data: D, test: Mapping[str, Any]) -> Contents:
         """The task's part of the page."""
+
+    def compared(self, runs: Sequence[Run], names: Sequence[str]) -> Sequence[Markup]:
+        """The task's sections of a page that compares runs: the same examples through each, say; by default none."""
+        return ()
 
     def must_agree(self) -> tuple[str, ...]:
         """The facts that other data must share with a run's, if the run is tested on them."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ from typing import Any, cast
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from atrous import plots
 from atrous.data.masks import VOID, Palette
@@ -27,11 +24,11 @@ from atrous.tasks.segmentation import network
 from atrous.tasks.segmentation.evaluation import Segmenter, batches_of_one_size
 from atrous.tasks.segmentation.loss import confusion, intersection_over_union
 from atrous.tasks.segmentation.objects import Extent, by_size, extents
+from atrous.tasks.segmentation.pictures import hex_of, painted, uri
 from atrous.tasks.segmentation.recipe import Segmentation
 
 _EXAMINED = 400  # test images looked at, spread evenly
 _SHOWN = 6
-_LARGEST_SIDE = 192  # pixels of an embedded picture
 _GAP = 0.08  # between validation and test
 _FEW = 0.02  # of the image; a class with fewer pixels is easily never predicted
 
@@ -62,7 +59,7 @@ def contents(run: Run, model: keras.Model, data: SegmentationData, test: Mapping
         matrix=_matrix(counts, data.class_names),
         examples=[_drawn(example, data.palette) for example in shown],
         lead=f"From {examined:,} test images, with the mean IoU of the classes in each: from the best to the worst.",
-        legend=[{"name": name, "color": _hex(color)} for name, color in zip(data.class_names, data.palette, strict=True)],
+        legend=[{"name": name, "color": hex_of(color)} for name, color in zip(data.class_names, data.palette, strict=True)],
         seen=_seen(report, reason, things, data, recipe),
         skipped=[why for _, why in data.skipped],
     )
@@ -137,7 +134,7 @@ def _class_rows(test: Mapping[str, Any], data: SegmentationData) -> list[dict[st
     return [
         {
             "name": name,
-            "color": _hex(color),
+            "color": hex_of(color),
             "iou": share(test["classes"][name]["iou"]),
             "percent": f"{100 * (test['classes'][name]['iou'] or 0):.1f}",
             "recall": share(test["classes"][name]["recall"]),
@@ -165,43 +162,12 @@ def _drawn(example: Example, palette: Palette) -> dict[str, str]:
     return {
         "name": example.name,
         "iou": f"{100 * example.iou:.0f} %",
-        "image": _uri(example.image, jpeg=True),
-        "truth": _uri(_painted(example.mask, palette)),
-        "predicted": _uri(_painted(example.predicted, palette)),
-        "mistakes": _uri(shaded.astype(np.uint8), jpeg=True),
+        "image": uri(example.image, jpeg=True),
+        "truth": uri(painted(example.mask, palette)),
+        "predicted": uri(painted(example.predicted, palette)),
+        "mistakes": uri(shaded.astype(np.uint8), jpeg=True),
         "share": f"{100 * wrong.sum() / max((example.mask != VOID).sum(), 1):.1f} %",
     }
-
-
-def _painted(labels: NDArray[np.uint8], palette: Palette) -> NDArray[np.uint8]:
-    table = np.full((256, 3), 255, np.uint8)
-    table[: len(palette)] = [_shown(color) for color in palette]
-    table[VOID] = (225, 222, 215)
-    return table[labels]
-
-
-def _shown(color: Sequence[int]) -> tuple[int, int, int]:
-    """A class's colour on the page: palettes made for contrast with black are dark, and black is a hole in a page."""
-    red, green, blue = (int(n) for n in color)
-    if max(color) == 0:
-        return 58, 64, 72
-    scale = max(1.0, 208 / max(color))
-    return round(red * scale), round(green * scale), round(blue * scale)
-
-
-def _hex(color: Sequence[int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*_shown(color))
-
-
-def _uri(pixels: NDArray[np.uint8], jpeg: bool = False) -> str:
-    image = Image.fromarray(pixels)
-    image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE), Image.Resampling.BILINEAR if jpeg else Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    if jpeg:
-        image.save(buffer, format="JPEG", quality=85)
-    else:
-        image.convert("P", palette=Image.Palette.ADAPTIVE).save(buffer, format="PNG", optimize=True)
-    return f"data:image/{'jpeg' if jpeg else 'png'};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _seen(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +22,8 @@ from atrous.tasks.segmentation.recipe import Segmentation
 from atrous.tasks.task import Task, check_options
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from atrous.report.page import Contents
 
 _LARGEST_CROP = 256  # pixels a side, if nobody asks for more
@@ -93,6 +95,12 @@ class SegmentationTask(Task[SegmentationData]):
         from atrous.tasks.segmentation.report import contents
 
         return contents(run, model, data, test)
+
+    def compared(self, runs: Sequence[Run], names: Sequence[str]) -> Sequence[Markup]:
+        """The same test images through each network, if the runs have the same classes."""
+        from atrous.tasks.segmentation.compare import sections
+
+        return sections(runs, names)
 
 
 TASK = SegmentationTask()
