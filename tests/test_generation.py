@@ -12,7 +12,7 @@ from atrous.models import WaveNet
 from atrous.models.wavenet import mu_law_decode, mu_law_encode
 from atrous.ops import native
 from atrous.streaming import generation
-from atrous.streaming.engine import seeded
+from atrous.streaming.core.engine import seeded
 from atrous.streaming.generation import generate
 from atrous.streaming.sampling import Kind, Random, Sampler, kind_of
 

@@ -17,8 +17,8 @@ import streams
 from atrous.models import TCN, WaveNet
 from atrous.ops import native
 from atrous.streaming import Step
-from atrous.streaming.engine import NativeEngine, seeded
-from atrous.streaming.lowering import CannotLowerError, lower
+from atrous.streaming.core.engine import NativeEngine, seeded
+from atrous.streaming.core.lowering import CannotLowerError, lower
 from atrous.streaming.sampling import Kind, Sampler
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="the native core isn't installed")

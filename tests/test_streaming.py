@@ -15,7 +15,7 @@ from keras import layers, ops
 import atrous
 import streams
 from atrous.streaming import Step
-from atrous.streaming.engine import NativeEngine, why_not
+from atrous.streaming.core.engine import NativeEngine, why_not
 from gradients import value_and_gradients
 
 

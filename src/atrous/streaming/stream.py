@@ -11,7 +11,7 @@ import numpy as np
 
 from atrous.streaming import state as files
 from atrous.streaming.compiling import FunctionalEngine
-from atrous.streaming.engine import NativeEngine
+from atrous.streaming.core.engine import NativeEngine
 from atrous.streaming.functional import Step
 from atrous.streaming.plan import Flow
 

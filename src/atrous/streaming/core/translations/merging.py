@@ -9,10 +9,10 @@ import numpy as np
 from keras import layers
 
 from atrous.field.graph import Use
-from atrous.streaming.drafting import Draft, array
-from atrous.streaming.program import Op, Source
-from atrous.streaming.translations.pointwise import affine, apply
-from atrous.streaming.translations.registry import translates, translates_operation
+from atrous.streaming.core.drafting import Draft, array
+from atrous.streaming.core.program import Op, Source
+from atrous.streaming.core.translations.pointwise import affine, apply
+from atrous.streaming.core.translations.registry import translates, translates_operation
 
 _PAIRS = {"Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Maximum": "maximum", "Minimum": "minimum"}
 

@@ -10,7 +10,7 @@ from keras import tree
 
 from atrous.field.axis import AxisMap
 from atrous.field.graph import Use
-from atrous.streaming.drafting import Draft, array
+from atrous.streaming.core.drafting import Draft, array
 
 Translation = Callable[[Draft, Use], None]
 

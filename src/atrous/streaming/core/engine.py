@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from atrous.ops import native
-from atrous.streaming.lowering import lower
+from atrous.streaming.core.lowering import lower
+from atrous.streaming.core.program import Program
 from atrous.streaming.plan import POSITION, Plan
 from atrous.streaming.planning import plan_of
-from atrous.streaming.program import Program
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

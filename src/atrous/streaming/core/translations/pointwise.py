@@ -9,10 +9,10 @@ import numpy as np
 from keras import layers
 
 from atrous.field.graph import Use
-from atrous.streaming.drafting import Draft, View, array
-from atrous.streaming.functions import LINEAR, Function, of_layer, of_operation
-from atrous.streaming.program import Op, Source
-from atrous.streaming.translations.registry import bias_of, check_last, translates, translates_operation
+from atrous.streaming.core.drafting import Draft, View, array
+from atrous.streaming.core.functions import LINEAR, Function, of_layer, of_operation
+from atrous.streaming.core.program import Op, Source
+from atrous.streaming.core.translations.registry import bias_of, check_last, translates, translates_operation
 
 FIXING_ZERO = (
     "relu",

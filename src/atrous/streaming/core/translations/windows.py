@@ -10,9 +10,9 @@ from atrous.field.graph import Use
 from atrous.field.rules.convolutions import CONVOLUTIONS, POOLS, TRANSPOSED, spec_of
 from atrous.layers import StridedPadding
 from atrous.parts.part import is_operation
-from atrous.streaming.drafting import Draft, View, array
-from atrous.streaming.program import Op, Source
-from atrous.streaming.translations.registry import bias_of, check_format, time_map, translates, translates_operation
+from atrous.streaming.core.drafting import Draft, View, array
+from atrous.streaming.core.program import Op, Source
+from atrous.streaming.core.translations.registry import bias_of, check_format, time_map, translates, translates_operation
 
 
 @translates(*CONVOLUTIONS)

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from atrous.streaming.program import Op, Program, Source, Tensor
+from atrous.streaming.core.program import Op, Program, Source, Tensor
 
 MOST_TERMS = 512
 """Of a product that two are made one of: more are summed up in parts anyway."""

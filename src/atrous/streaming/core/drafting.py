@@ -16,9 +16,9 @@ import numpy as np
 
 from atrous.field.axis import AxisMap
 from atrous.field.graph import Use
-from atrous.streaming.functions import LINEAR, Function, of_activation
+from atrous.streaming.core.functions import LINEAR, Function, of_activation
+from atrous.streaming.core.program import Op, Program, Source, Tensor
 from atrous.streaming.plan import Plan, Stage
-from atrous.streaming.program import Op, Program, Source, Tensor
 
 
 class CannotLowerError(ValueError):

@@ -6,14 +6,14 @@ from typing import Any
 
 import keras
 
-from atrous.streaming.drafting import CannotLowerError, Draft
-from atrous.streaming.functions import of_layer, of_operation
-from atrous.streaming.fusing import fused
+from atrous.streaming.core.drafting import CannotLowerError, Draft
+from atrous.streaming.core.functions import of_layer, of_operation
+from atrous.streaming.core.fusing import fused
+from atrous.streaming.core.program import Program
+from atrous.streaming.core.translations import pointwise, windows
+from atrous.streaming.core.translations.registry import LAYERS, OPERATIONS, Translation
 from atrous.streaming.plan import Plan, Stage
 from atrous.streaming.planning import plan_of
-from atrous.streaming.program import Program
-from atrous.streaming.translations import pointwise, windows
-from atrous.streaming.translations.registry import LAYERS, OPERATIONS, Translation
 
 __all__ = ["CannotLowerError", "lower"]
 

@@ -1,0 +1,1 @@
+"""A model's step as a program of the native core."""
