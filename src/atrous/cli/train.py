@@ -71,8 +71,8 @@ def _as_of(param: Any, task: str) -> Any:
 
 
 def _is_of(name: str | None, task: str) -> bool:
-    every = {option for recipe in TASKS.values() for option in _options(recipe)}
-    return name not in every or name in _options(TASKS[task])
+    every = {option for each in TASKS for option in _options(each)}
+    return name not in every or name in _options(task)
 
 
 def train(
@@ -116,7 +116,7 @@ def train(
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the application: its own parameters, then a parameter a choice of any recipe."""
-    kinds = {name: kind for recipe in TASKS.values() for name, kind in _options(recipe).items()}
+    kinds = {name: kind for task in TASKS for name, kind in _options(task).items()}
     known = inspect.signature(train, eval_str=True)
     own = [parameter for parameter in known.parameters.values() if parameter.name != "options"]
     more = [
@@ -134,8 +134,9 @@ def register(app: typer.Typer) -> None:
 
 
 @functools.cache  # it is asked for every parameter, and evaluating annotations takes a while
-def _options(recipe: Any) -> dict[str, Any]:
-    """For each choice of a recipe, an annotation as Typer takes it; names and numbers in lists have commas between."""
+def _options(task: str) -> dict[str, Any]:
+    """For each choice of a task, an annotation as Typer takes it; names and numbers in lists have commas between."""
+    recipe = TASKS[task]
     hints = typing.get_type_hints(recipe)
     found: dict[str, Any] = {}
     for name, field in recipe.options().items():
