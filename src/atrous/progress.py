@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 from rich.status import Status
 
 from atrous.run import Row, Run
+from atrous.tasks.recipe import spoken
 
 
 class Progress:
@@ -111,9 +112,8 @@ class Terminal(Progress):
     def finished(self, run: Run) -> None:
         """Prints the result and where the report is."""
         test, recipe = run.test or {}, run.config.recipe
-        metric = recipe.metric.replace("_", " ")
         self.console.print(
-            f"\nTest {metric} [bold green]{test[recipe.metric]:.4f}[/bold green] on {test['examples']:,} "
+            f"\nTest {spoken(recipe.metric)} [bold green]{test[recipe.metric]:.4f}[/bold green] on {test['examples']:,} "
             f"{recipe.examples} (loss {test['loss']:.4f})\nReport: [bold]{run.report_file}[/bold]",
             highlight=False,
             soft_wrap=True,

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from atrous._backend import require_backend
+from atrous.tasks.recipe import spoken
 
 if TYPE_CHECKING:
     from atrous.recipes import Recipe
@@ -86,10 +87,10 @@ def evaluation(result: Mapping[str, Any], recipe: Recipe) -> None:
         for name, row in rows.items():
             table.add_row(name, *(_figure(row[column]) for column in columns))
         console.print(table)
-    metric = recipe.metric.replace("_", " ").capitalize().replace("iou", "IoU")
+    metric = spoken(recipe.metric)
     console.print(
-        f"{metric} [bold green]{result[recipe.metric]:.4f}[/bold green] on {result['examples']:,} {recipe.examples} "
-        f"(loss {result['loss']:.4f})",
+        f"{metric[0].upper()}{metric[1:]} [bold green]{result[recipe.metric]:.4f}[/bold green] "
+        f"on {result['examples']:,} {recipe.examples} (loss {result['loss']:.4f})",
         highlight=False,
     )
 

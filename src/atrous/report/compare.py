@@ -12,8 +12,9 @@ from atrous import tasks
 from atrous.plots.curves import compared_curves
 from atrous.report import embed
 from atrous.report.explore import palette
-from atrous.report.facts import duration, spoken
+from atrous.report.facts import duration
 from atrous.run import replacing
+from atrous.tasks.recipe import spoken
 
 if TYPE_CHECKING:
     from atrous.run import Run

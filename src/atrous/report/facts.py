@@ -55,15 +55,6 @@ def _by_accuracy(confusion: np.ndarray) -> list[int]:
     return [int(index) for index in np.argsort(share, kind="stable")]
 
 
-def spoken(metric: str) -> str:
-    """The name of a metric as people write it.
-
-    >>> spoken("mean_iou"), spoken("accuracy")
-    ('mean IoU', 'accuracy')
-    """
-    return metric.replace("_", " ").replace("iou", "IoU")
-
-
 def header(
     run: Run, model: keras.Model, lead: str, facts: Sequence[Mapping[str, str]], choices: Sequence[str]
 ) -> dict[str, Any]:

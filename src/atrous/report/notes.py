@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from atrous.report.facts import spoken
 from atrous.report.network import View, times
+from atrous.tasks.recipe import spoken
 
 _FALL = 0.01  # of validation accuracy below its best, while training accuracy still rose
 _GAP = 0.08  # between training and validation accuracy

@@ -15,11 +15,12 @@ from markupsafe import Markup
 from atrous import plots, tasks
 from atrous.report import embed
 from atrous.report.explore import explore_section, palette
-from atrous.report.facts import header, spoken
+from atrous.report.facts import header
 from atrous.report.network import fields_of, layer_rows
 from atrous.report.notes import curve_notes
 from atrous.report.stack import stack_of
 from atrous.run import replacing
+from atrous.tasks.recipe import spoken
 
 if TYPE_CHECKING:
     from atrous.run import Run

@@ -101,6 +101,15 @@ class Recipe:
         object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
 
 
+def spoken(metric: str) -> str:
+    """The name of a metric as people write it.
+
+    >>> spoken("mean_iou"), spoken("accuracy")
+    ('mean IoU', 'accuracy')
+    """
+    return metric.replace("_", " ").replace("iou", "IoU")
+
+
 def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     """The value, if it is one of the choices; else a ValueError lists them."""
     if not isinstance(value, str) or value not in choices:
