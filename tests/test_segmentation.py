@@ -79,6 +79,16 @@ def test_the_test_is_what_a_count_by_hand_gives(run):
     assert json.loads(json.dumps(atrous.evaluate(run))) == run.test
 
 
+def test_other_data_must_have_the_same_classes(run, tmp_path):
+    other = blobs.folders(tmp_path / "other", count=5)
+    assert atrous.evaluate(run, other)["examples"] == 1
+    (other / "labels.txt").write_text("background\ncircle\nsquare\n")
+    with pytest.raises(
+        ValueError, match=r"`data` must have the classes \['background', 'disk', 'square'\]. Received: .*circle"
+    ):
+        atrous.evaluate(run, other)
+
+
 def test_the_model_knows_its_labels_and_takes_any_size(run):
     model = run.load_model()
     labels = model.get_layer("labels")

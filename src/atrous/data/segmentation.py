@@ -43,12 +43,14 @@ class Layout:
         parts: pairs of each part that is given: "train", and perhaps "validation", "test".
         class_names: label → name; `None` if they aren't told.
         palette: colour of each class; `None` if it isn't told.
+        names_are_told: whether the names stand in the data, and aren't those that the format has by default.
         one_is_white: whether labels may be 0 and 255, as black and white images of one class have them.
     """
 
     parts: dict[str, list[Pair]]
     class_names: tuple[str, ...] | None = None
     palette: Palette | None = None
+    names_are_told: bool = True
     one_is_white: bool = False
 
 
@@ -160,6 +162,8 @@ def load_segmentation(
         read.white = True
         looked, skipped = _look(pairs, read, strict)
         highest = 1
+    if class_names and layout.names_are_told and layout.class_names != tuple(class_names):
+        raise ValueError(f"`data` must have the classes {list(class_names)}. Received: {list(layout.class_names or ())}.")
     names = tuple(class_names or layout.class_names or (("background", "foreground") if white else _numbered(highest + 1)))
     _require_classes(looked, names)
     parts = {name: [pair for pair in part if pair in looked] for name, part in layout.parts.items()}

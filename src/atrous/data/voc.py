@@ -48,7 +48,8 @@ def voc_layout(folder: Path) -> Layout:
             continue  # VOC's own test masks aren't published
         parts[_PARTS[name]] = pairs
     _require_masks(parts)
-    return Layout(parts, class_names(folder) or VOC_CLASSES)
+    told = class_names(folder)
+    return Layout(parts, told or VOC_CLASSES, names_are_told=told is not None)
 
 
 def is_folders(folder: Path) -> bool:
@@ -79,7 +80,8 @@ def folder_layout(folder: Path) -> Layout:
     if "train" not in parts:
         raise FileNotFoundError(f"{str(folder)!r} must have a part 'train'. Received: {', '.join(parts)}.")
     _require_masks(parts)
-    return Layout(parts, class_names(folder), one_is_white=True)
+    told = class_names(folder)
+    return Layout(parts, told, names_are_told=told is not None, one_is_white=True)
 
 
 def class_names(folder: Path) -> tuple[str, ...] | None:

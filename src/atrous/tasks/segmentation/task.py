@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from atrous.report.page import Contents
 
 _LARGEST_CROP = 256  # pixels a side, if nobody asks for more
+_TOLD = 5  # files left out that are named before training
 _SMALL = 96  # pixels a side up to which images are taken whole
 
 
@@ -55,7 +56,9 @@ class SegmentationTask(Task[SegmentationData]):
 
     def notes(self, data: SegmentationData) -> list[str]:
         """Files left out, and classes without a pixel to learn from."""
-        told = [f"Left out: {why}" for _, why in data.skipped]
+        told = [f"Left out: {why}" for _, why in data.skipped[:_TOLD]]
+        if len(data.skipped) > _TOLD:
+            told.append(f"Left out: {len(data.skipped) - _TOLD} more files that can't be read; the report names them.")
         absent = [name for name, count in zip(data.class_names, data.train.pixels, strict=True) if not count]
         return told + ([f"No training image has a pixel of {', '.join(absent)}."] if absent else [])
 
