@@ -32,7 +32,7 @@ check: .venv/test
 	.venv/bin/mypy
 
 # The core: as it is, then with addresses and arithmetic checked, then with threads checked. A program for each lies in build/native/.
-BUILD_CORE = PATH="$(CURDIR)/.venv/bin:$$PATH"; \
+BUILD_CORE = PATH="$(CURDIR)/.venv/bin:$$PATH"; MAKEFLAGS=; \
 	cmake --log-level=NOTICE -S . -B build/native/$$kind -G Ninja -DATROUS_TESTS=ON -DATROUS_SANITIZE=$${kind\#plain} && \
 	cmake --build build/native/$$kind --target fuzz special
 
