@@ -14,7 +14,7 @@ from atrous import layers
 from cases import Case, cases
 from gradients import value_and_gradients
 
-EXAMPLES = {"tensorflow": 300, "torch": 20}.get(keras.config.backend(), 14)  # JAX compiles every one of them
+EXAMPLES = {"tensorflow": 500, "torch": 20}.get(keras.config.backend(), 14)  # JAX compiles every one of them
 
 
 def weights_of(layer: Any, case: Case) -> list[np.ndarray]:
