@@ -56,7 +56,7 @@ STREAMS = tests/test_streaming_live.py
 backends: .venv-jax/test .venv-torch/test
 	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(PYTEST) $(LAYERS) $(NETWORKS) $(STREAMS)
 	KERAS_BACKEND=numpy .venv-jax/bin/python -m pytest $(PYTEST) tests/test_invariants.py tests/test_bad_input.py -k "not (trains or empty_batch or dtype_policy)"
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(PYTEST) $(LAYERS) $(NETWORKS) $(MODELS) $(STREAMS)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(PYTEST) $(LAYERS) $(NETWORKS) $(MODELS)
 
 .venv/demo: $(INSTALLED)
 	$(PYTHON) -m venv .venv
@@ -108,7 +108,7 @@ prove: .venv/test .venv-jax/test .venv-torch/test
 	.venv/bin/python -m benchmarks.tiling
 	.venv/bin/python benchmarks/the_dilated_network_equals_the_original.py
 	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(BLOCKS) $(MODELS)
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(BLOCKS)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(BLOCKS) $(STREAMS)
 
 clean:
 	rm -rf .venv .venv-jax .venv-torch .venv-bench build
