@@ -30,6 +30,7 @@ from atrous import streaming
 from atrous.field.cost import macs
 from atrous.field.graph import graph_of
 from atrous.ops import native
+from atrous.streaming.generation import generate_blocks
 from benchmarks.pairs import medians
 from benchmarks.streams import networks
 
@@ -154,6 +155,24 @@ def latency(model: keras.Model, block: int, rate: int, seconds: float) -> dict[s
     return {"p50": float(p50), "p99": float(p99), "max": max(times), "budget": budget}
 
 
+def generation(model: keras.Model, rate: int, samples: int = 16000, rounds: int = 5) -> dict[str, float]:
+    """Samples that are drawn and heard again, without a return to Python between them; making the stream is timed by itself."""
+    making, drawing = [], []
+    for seed in range(rounds + 1):
+        start = time.perf_counter()
+        _, blocks = generate_blocks(model, samples, seed=seed, engine="native")
+        made = time.perf_counter()
+        assert sum(block.shape[1] for block in blocks) == samples
+        making.append(made - start)
+        drawing.append(time.perf_counter() - made)
+    seconds, before = float(np.median(drawing[1:])), float(np.median(making[1:]))  # the first call loads what it needs
+    console().print(
+        f"generate, {samples:,} samples: {samples / seconds:,.0f} samples/s, {samples / seconds / rate:.2f}× real time at "
+        f"{rate:,} Hz, after {1e3 * before:.0f} ms for making the stream"
+    )
+    return {"samples_per_second": samples / seconds, "making": before}
+
+
 def curve(seconds: float, plot: Path | None) -> dict[str, Any]:
     """Throughput of a TCN by block size, beside the model on a whole signal."""
     model = networks.with_random_biases(networks.tcn())
@@ -202,7 +221,7 @@ def console() -> Console:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", nargs="+", default=["wavenet", "wavenet8", "amplifier", "latency", "tcn"])
+    parser.add_argument("--cases", nargs="+", default=["wavenet", "wavenet8", "generate", "amplifier", "latency", "tcn"])
     parser.add_argument("--peers", nargs="+", default=["Keras step", "PyTorch", "ONNX Runtime"])
     parser.add_argument("--seconds", type=float, default=2.0, help="aimed at for each peer and case")
     parser.add_argument("--json", type=Path)
@@ -218,6 +237,8 @@ def main() -> None:
         elif case == "wavenet8":
             title = "The same, a batch of 8; samples/s in sum"
             found[case] = compare(title, wavenet, 8, 1, 16000, peers, options.seconds)
+        elif case == "generate":
+            found[case] = generation(wavenet, 16000)
         elif case == "amplifier":
             title = "Neural Amp Modeler A1 standard, blocks of 64, 48 kHz"
             found[case] = compare(title, amplifier, 1, 64, 48000, peers, options.seconds)
@@ -226,7 +247,7 @@ def main() -> None:
         elif case == "tcn":
             found[case] = curve(options.seconds, options.plot)
         else:
-            sys.exit(f"`--cases` must be of wavenet, wavenet8, amplifier, latency, tcn. Received: {case}.")
+            sys.exit(f"`--cases` must be of wavenet, wavenet8, generate, amplifier, latency, tcn. Received: {case}.")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
 
