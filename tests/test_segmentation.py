@@ -24,6 +24,7 @@ from atrous.tasks.segmentation.evaluation import Segmenter, evaluate
 from atrous.tasks.segmentation.loss import SegmentationLoss, balanced, confusion, intersection_over_union
 from atrous.tasks.segmentation.objects import by_size, extents
 from atrous.tasks.segmentation.prediction import overlay
+from atrous.tasks.weights import size_inside
 
 OPTIONS = {"epochs": 3, "batch_size": 4, "filters": 8, "rates": (1, 2), "learning_rate": 3e-3, "quiet": True}
 SMALL = find("segmentation", "").replace({"filters": 8, "rates": (1, 2), "widths": (2, 2, 2, 4, 4, 8)})
@@ -175,7 +176,7 @@ def test_the_page_has_the_task_in_pictures(run):
 def test_without_dilation_it_is_the_same_network():
     undilated, dilated = (network.build(SMALL.replace({"rates": rates}), ("a", "b"), (), "float32") for rates in (1, (2, 4, 6)))
     assert [v.shape for v in undilated.variables] == [v.shape for v in dilated.variables]
-    assert network._size_inside(undilated) == network._size_inside(dilated) == (32, 32)
+    assert size_inside(undilated, "aspp") == size_inside(dilated, "aspp") == (32, 32)
     assert [atrous.field.analyze(model).features.local_size for model in (undilated, dilated)] == [(227, 227), (611, 611)]
     assert all(layer.dilation_rate in (1, (1, 1)) for layer in undilated._flatten_layers() if hasattr(layer, "dilation_rate"))
 

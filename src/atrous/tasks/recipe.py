@@ -41,6 +41,7 @@ class Recipe:
         mixed_precision: Whether layers compute in bfloat16 (CPU) or float16 (GPU); weights stay float32.
         early_stopping: Epochs without a better `metric` after which training ends; 0 for never.
         seed: Of the first weights, the order of examples, augmentation and dropout.
+        strict: Whether a file of the data that can't be read is an error; else it is left out, named and counted.
         metric: What the best epoch is chosen by, on the validation examples.
 
     Raises:
@@ -57,6 +58,7 @@ class Recipe:
     mixed_precision: bool = option(False, "Compute in bfloat16 (CPU) or float16 (GPU).")
     early_stopping: int = option(0, "Stop after so many epochs without a better result.", "EPOCHS")
     seed: int = option(0, "Same seed, same machine, same figures.")
+    strict: bool = option(False, "A file that can't be read is an error; else it is left out and named.")
     metric: str
 
     facts: ClassVar[tuple[str, ...]] = ()

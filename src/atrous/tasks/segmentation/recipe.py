@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from atrous.spec import parse_integer, parse_integers
-from atrous.tasks.recipe import Recipe, option, parse_choice, parse_names, parse_number, parse_rates
+from atrous.tasks.fine_tuning import FineTuning
+from atrous.tasks.recipe import option, parse_choice, parse_names, parse_number, parse_rates
 
 NETWORKS = ("deeplab", "dilated-net")
 AUGMENTATIONS = ("scale", "crop", "flip", "colour")
 CLASS_WEIGHTS = ("none", "balanced")
-FREEZES = ("none", "backbone")
-NETWORK_CHOICES = ("network", "backbone", "output_stride", "rates", "filters", "widths")
-"""What a network is made by: `from_run` takes it from another run."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segmentation(Recipe):
-    """How a dilated network is trained on images with a class for each pixel.
+class Segmentation(FineTuning):
+    """How a dilated network is trained on images with a class for each pixel; what it begins with: see `FineTuning`.
 
     Args:
         network: `"deeplab"`, `atrous.models.DeepLabV3Plus`; or `"dilated-net"`, `atrous.models.DilatedNet`.
@@ -38,11 +35,6 @@ class Segmentation(Recipe):
         augment: Random changes of image and mask together: any of `AUGMENTATIONS`. Without `"crop"`, the middle is cut out.
         scales: Least and largest factor of `"scale"`.
         class_weights: `"balanced"`: classes count as if they had equally many pixels, as far as a factor of 10 goes.
-        weights: A `.keras` or `.weights.h5` file that weights of equal names and shapes are taken from; or `"imagenet"`, for a
-            backbone of `keras.applications`.
-        freeze: `"backbone"`: its weights, and what its batch normalisation has seen, stay as they are.
-        from_run: A run to fine-tune: the same network with its weights, but for a last layer with the new classes.
-        strict: Whether a file that can't be read is an error; else it is left out, named and counted.
 
     Raises:
         ValueError: A value breaks its rule.
@@ -65,11 +57,8 @@ class Segmentation(Recipe):
     augment: tuple[str, ...] = option(AUGMENTATIONS, f"Random changes of image and mask: {', '.join(AUGMENTATIONS)}.")
     scales: tuple[float, ...] = option((0.75, 1.5), "Least and largest factor of scale.", "X,X")
     class_weights: str = option("none", f"{', '.join(CLASS_WEIGHTS)}: rare classes count as much as frequent ones.")
-    weights: str | None = option(None, "Weights to begin with; or imagenet, for keras.applications.", "FILE")
-    freeze: str = option("none", f"{', '.join(FREEZES)}: its weights stay as they are.")
-    from_run: str | None = option(None, "Fine-tune this run's network; its classes may be others.", "RUN", "--from")
-    strict: bool = option(False, "A file that can't be read is an error; else it is left out and named.")
 
+    network_choices: ClassVar[tuple[str, ...]] = ("network", "backbone", "output_stride", "rates", "filters", "widths")
     facts: ClassVar[tuple[str, ...]] = ("class_names", "palette", "image_size", "pixels", "skipped")
     examples: ClassVar[str] = "images"
 
@@ -89,34 +78,12 @@ class Segmentation(Recipe):
         self._set("scales", tuple(parse_number("scales", scale, 0, 16) for scale in scales))
         if len(self.scales) != 2 or self.scales[0] > self.scales[1]:
             raise ValueError(f"`scales` must be the least and the largest factor. Received: scales={self.scales}.")
-        if self.weights not in (None, "imagenet"):
-            self._set("weights", str(Path(self.weights).expanduser().absolute()))
         parse_choice("class_weights", self.class_weights, CLASS_WEIGHTS)
-        parse_choice("freeze", self.freeze, FREEZES)
 
     @property
     def is_undilated(self) -> bool:
         """Whether every rate in the network is to be 1."""
         return set(self.rates) == {1}
-
-    def replace(self, options: Mapping[str, Any]) -> Self:
-        """Returns the recipe with a user's options applied; with `from_run`, that run's network comes first.
-
-        Raises:
-            ValueError: There is no such option, or its value breaks a rule; or the run is of another task.
-            FileNotFoundError: There is no such run.
-        """
-        if options.get("from_run") is None:
-            return super().replace(options)
-        from atrous.run import Run
-
-        given = {name: value for name, value in options.items() if value is not None}
-        folder = Path(given["from_run"]).expanduser().absolute()
-        recipe = Run(folder).config.recipe
-        if not isinstance(recipe, Segmentation):
-            raise ValueError(f"`from_run` must be a run of segmentation. Received: from_run={str(folder)!r}, of {recipe.task}.")
-        same = {name: getattr(recipe, name) for name in NETWORK_CHOICES}
-        return super().replace({**same, **given, "from_run": str(folder)})
 
     def summary(self, facts: Mapping[str, Any]) -> str:
         """Size of the images, number of classes, the network."""
