@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from atrous.data.images import read_pixels
 from atrous.data.masks import VOID, MaskError, Palette, palette_of, read_mask, voc_palette
+from atrous.data.parts import complete
 
 Mask = NDArray[np.uint8]
 Image = NDArray[np.uint8]
@@ -169,7 +170,7 @@ def load_segmentation(
     parts = {name: [pair for pair in part if pair in looked] for name, part in layout.parts.items()}
     splits = {
         name: MaskSplit(part, [looked[pair] for pair in part], len(names), read)
-        for name, part in _complete(parts, seed).items()
+        for name, part in complete(parts, seed, "image with a mask").items()
     }
     colors = (*colors, *voc_palette()[len(colors) :])
     train, validation, test = (splits[part] for part in ("train", "validation", "test"))
@@ -228,26 +229,6 @@ def _require_classes(looked: dict[Pair, _Looked], names: Sequence[str]) -> None:
         )
     if len(names) < 2:
         raise ValueError(f"Masks must have at least two classes, one of which may be the background. Received: {list(names)}.")
-
-
-def _complete(parts: dict[str, list[Pair]], seed: int) -> dict[str, list[Pair]]:
-    if "test" not in parts and "validation" in parts:
-        parts = {"train": parts["train"], "test": parts["validation"]}
-    for part, pairs in parts.items():
-        if not pairs:
-            raise ValueError(f"`data` must have an example in each part. Received: no image with a mask in the part {part!r}.")
-    missing = [part for part in ("validation", "test") if part not in parts]
-    train = parts["train"]
-    if len(train) <= len(missing):
-        raise ValueError(
-            f"`data` must have an image for each of train, {', '.join(missing)}. Received: {len(train)} image(s) with a mask."
-        )
-    order = np.random.default_rng(seed).permutation(len(train))
-    for i, part in enumerate(missing):
-        take = max(1, round(0.1 * len(train)))
-        parts = {**parts, part: [train[j] for j in sorted(order[i * take : (i + 1) * take])]}
-    rest = sorted(order[len(missing) * max(1, round(0.1 * len(train))) :])
-    return {**parts, "train": [train[j] for j in rest]}
 
 
 def _layout(path: Path) -> tuple[Path, Layout]:

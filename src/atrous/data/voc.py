@@ -34,22 +34,36 @@ def voc_layout(folder: Path) -> Layout:
         raise FileNotFoundError(
             f"{str(folder)!r} must have ImageSets/Segmentation/train.txt, which lists names of images. Received: no such file."
         )
-    images = {path.stem: path for path in sorted((folder / "JPEGImages").iterdir()) if path.suffix.lower() in EXTENSIONS}
+    images = images_by_stem(folder)
     parts: dict[str, list[Pair]] = {}
-    for name in ("train", "val", "test"):
-        if not (lists / f"{name}.txt").is_file():
-            continue
-        words = [line.split() for line in (lists / f"{name}.txt").read_text("utf-8").splitlines()]
-        pairs = [
-            Pair(_file(images, stem, folder), folder / "SegmentationClass" / f"{stem}.png", stem)
-            for stem, *_ in filter(None, words)
-        ]
+    for name, stems in read_lists(lists).items():
+        pairs = [Pair(image_of(images, stem, folder), folder / "SegmentationClass" / f"{stem}.png", stem) for stem in stems]
         if name == "test" and not any(pair.mask.exists() for pair in pairs if isinstance(pair.mask, Path)):
             continue  # VOC's own test masks aren't published
-        parts[_PARTS[name]] = pairs
+        parts[name] = pairs
     _require_masks(parts)
     told = class_names(folder)
     return Layout(parts, told or VOC_CLASSES, names_are_told=told is not None)
+
+
+def read_lists(folder: Path) -> dict[str, list[str]]:
+    """The names in `train.txt`, `val.txt` and `test.txt` of a folder, by part; a list that isn't there has no part."""
+    found: dict[str, list[str]] = {}
+    for name in ("train", "val", "test"):
+        if (folder / f"{name}.txt").is_file():
+            lines = (folder / f"{name}.txt").read_text("utf-8-sig").splitlines()
+            found[_PARTS[name]] = [words[0] for words in map(str.split, lines) if words]
+    return found
+
+
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """The images in `JPEGImages`, by their names without extension."""
+    return {path.stem: path for path in sorted((folder / "JPEGImages").iterdir()) if path.suffix.lower() in EXTENSIONS}
+
+
+def image_of(images: dict[str, Path], stem: str, folder: Path) -> Path:
+    """One of them; or where it should be."""
+    return images.get(stem, folder / "JPEGImages" / f"{stem}.jpg")
 
 
 def is_folders(folder: Path) -> bool:
@@ -91,10 +105,6 @@ def class_names(folder: Path) -> tuple[str, ...] | None:
             lines = [line.strip() for line in (folder / name).read_text("utf-8-sig").splitlines()]
             return tuple(line for line in lines if line)
     return None
-
-
-def _file(images: dict[str, Path], stem: str, folder: Path) -> Path:
-    return images.get(stem, folder / "JPEGImages" / f"{stem}.jpg")
 
 
 def _require_masks(parts: dict[str, list[Pair]]) -> None:
