@@ -112,7 +112,9 @@ class Record(keras.callbacks.Callback):
 
     def _row(self, epoch: int, logs: dict[str, float]) -> Row:
         metric = self.run.config.recipe.metric
-        figures = {name: float(logs[name]) for name in ("loss", metric, "val_loss", f"val_{metric}")}
+        parts = [name for name in logs if name.endswith("_loss") and name != "val_loss"]  # of a loss with several terms
+        names = ("loss", metric, "val_loss", f"val_{metric}", *parts)
+        figures = {name: float(logs[name]) for name in names if name in logs}  # a metric may be of whole data sets alone
         seconds = round(time.perf_counter() - self._began, 2)
         return {"epoch": epoch + 1, **figures, "learning_rate": self._learning_rate, "seconds": seconds}
 
@@ -137,9 +139,8 @@ class Show(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Shows a step, with the means over the epoch so far."""
         logs = logs or {}
-        self.progress.step(
-            self._epoch, batch + 1, {name: logs[name] for name in ("loss", self.record.run.config.recipe.metric)}
-        )
+        names = ("loss", self.record.run.config.recipe.metric)
+        self.progress.step(self._epoch, batch + 1, {name: logs[name] for name in names if name in logs})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Shows the epoch's row."""

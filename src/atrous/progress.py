@@ -88,8 +88,9 @@ class Terminal(Progress):
 
     def epoch(self, row: Row, best: bool) -> None:
         """Adds a row to the table."""
-        loss, metric, val_loss, val_metric = [row[name] for name in list(row)[1:5]]
-        figures = f"{row['epoch']:>5}{loss:>10.4f}{metric:>10.4f}{val_loss:>12.4f}{val_metric:>14.4f}"
+        name = "" if self.run is None else self.run.config.recipe.metric
+        metric = f"{row[name]:.4f}" if name in row else ""  # some are of whole data sets alone
+        figures = f"{row['epoch']:>5}{row['loss']:>10.4f}{metric:>10}{row['val_loss']:>12.4f}{row[f'val_{name}']:>14.4f}"
         star = " ★" if best else "  "
         self.console.print(f"{figures}{star}{row['seconds']:>8.1f} s", style="bold" if best else "", highlight=False)
 

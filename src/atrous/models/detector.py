@@ -31,6 +31,7 @@ def DilatedDetector(  # noqa: N802
     rates: Sequence[int] = (2, 4, 6, 8),
     filters: int = 256,
     depth: int = 4,
+    tower_normalization: Any = "group",
     backbone_weights: str | Path | None = None,
     include_preprocessing: bool = False,
     weights: str | Path | None = None,
@@ -62,6 +63,8 @@ def DilatedDetector(  # noqa: N802
         rates: Rate of each residual block of the encoder, for an output stride of 32: multiplied by 32 / `output_stride`.
         filters: Channels of encoder and towers. FCOS: 256, YOLOF: 512.
         depth: Convolutions in each tower.
+        tower_normalization: Of the towers, as for `ConvNormActivation`: published `"group"`; or `"batch"`, as everywhere else
+            in the network, with which a location sees its field alone, so that large images can be computed by tiles.
         backbone_weights: `"imagenet"` (of `keras.applications`), a file of the backbone's weights, or `None`.
         include_preprocessing: Whether the model takes pixels, 0 … 255, and normalises them as the backbone expects.
         weights: File of weights (`.weights.h5` or `.keras`) of the whole model, or `None`.
@@ -88,9 +91,10 @@ def DilatedDetector(  # noqa: N802
         x = ConvNormActivation(filters, size, **options, activation=None, name=step)(x)
     for i, rate in enumerate(rates, 1):
         x = _residual(x, filters, rate, options, f"encoder{i}")
+    towers = options if tower_normalization == "batch" else {**options, "normalization": tower_normalization}
     outputs = _outputs(
-        _tower(x, filters, depth, options, "class_tower"),
-        _tower(x, filters, depth, options, "box_tower"),
+        _tower(x, filters, depth, towers, "class_tower"),
+        _tower(x, filters, depth, towers, "box_tower"),
         classes,
         output_stride,
     )
@@ -107,7 +111,7 @@ def _residual(x: Any, filters: int, rate: int, options: Options, name: str) -> A
 
 def _tower(x: Any, filters: int, depth: int, options: Options, name: str) -> Any:
     for i in range(1, depth + 1):
-        x = ConvNormActivation(filters, 3, **{**options, "normalization": "group"}, name=f"{name}{i}")(x)
+        x = ConvNormActivation(filters, 3, **options, name=f"{name}{i}")(x)
     return x
 
 

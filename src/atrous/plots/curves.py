@@ -13,7 +13,7 @@ from atrous.plots.style import FIRST, FONT_SIZE, INK, MUTED, RULE, SECOND, bare,
 
 
 def learning_curves(
-    training: Sequence[float],
+    training: Sequence[float] | None,
     validation: Sequence[float],
     *,
     metric: str,
@@ -23,7 +23,7 @@ def learning_curves(
     """Draws one metric over the epochs, training dashed and validation solid.
 
     Args:
-        training: The metric on training data, `(epochs,)`.
+        training: The metric on training data, `(epochs,)`; `None` if it isn't measured there.
         validation: The same on validation data, `(epochs,)`.
         metric: Its name and unit, the label of the vertical axis.
         best_epoch: Epoch to mark, counted from 1.
@@ -35,10 +35,11 @@ def learning_curves(
     Raises:
         ValueError: The two series differ in length, or are empty.
     """
-    if len(training) != len(validation) or not len(training):
+    measured = validation if training is None else training
+    if len(measured) != len(validation) or not len(validation):
         raise ValueError(
             "`training` and `validation` must hold one value for each epoch. "
-            f"Received: {len(training)} and {len(validation)} values."
+            f"Received: {len(measured)} and {len(validation)} values."
         )
     axes = bare((figure or new_figure(4.4, 2.9)).add_subplot())
     epochs = np.arange(1, len(training) + 1)
@@ -46,9 +47,12 @@ def learning_curves(
     if best_epoch is not None:
         axes.axvline(best_epoch, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
         axes.plot(best_epoch, validation[best_epoch - 1], "o", color=FIRST, markersize=6, zorder=4)
-    axes.plot(epochs, training, color=SECOND, linewidth=1.6, linestyle=(0, (4, 2)), marker=_marker(epochs), markersize=4)
+    series: dict[str, tuple[Sequence[float], str]] = {"validation": (validation, FIRST)}
+    if training is not None:
+        axes.plot(epochs, training, color=SECOND, linewidth=1.6, linestyle=(0, (4, 2)), marker=_marker(epochs), markersize=4)
+        series = {"training": (training, SECOND), **series}
     axes.plot(epochs, validation, color=FIRST, linewidth=2.0, marker=_marker(epochs), markersize=4)
-    _label_ends(axes, epochs[-1], {"training": (training, SECOND), "validation": (validation, FIRST)})
+    _label_ends(axes, epochs[-1], series)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.set_xlim(min(0.7, 1 - 0.02 * len(epochs)), len(epochs) + 0.3)
     axes.set_xlabel("epoch", color=INK)

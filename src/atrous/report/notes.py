@@ -32,14 +32,16 @@ def curve_notes(
         return ["The loss stopped being a number: training diverged. A smaller learning rate helps."]
     name, gap = spoken(metric), 0.0
     if not lower_is_better:
-        fall, rise = best[f"val_{metric}"] - last[f"val_{metric}"], last[metric] - best[metric]
+        fall, rise = best[f"val_{metric}"] - last[f"val_{metric}"], best["loss"] - last["loss"]
+        meanwhile = f"training loss fell by {rise:.2g}"
+        if metric in last:
+            rise, gap = last[metric] - best[metric], last[metric] - last[f"val_{metric}"]
+            meanwhile = f"training {name} rose by {100 * rise:.1f}"
         if fall > _FALL and rise > 0:
             return [
-                f"After epoch {best_epoch} validation {name} fell by {100 * fall:.1f} points while training {name} rose by "
-                f"{100 * rise:.1f}: the network overfits. The model kept is that of epoch {best_epoch}; augmentation, dropout "
-                "or fewer epochs help."
+                f"After epoch {best_epoch} validation {name} fell by {100 * fall:.1f} points while {meanwhile}: the network "
+                f"overfits. The model kept is that of epoch {best_epoch}; augmentation, dropout or fewer epochs help."
             ]
-        gap = last[metric] - last[f"val_{metric}"]
     if gap > _GAP:
         return [f"Training {name} ended {100 * gap:.1f} points above validation {name}: the network begins to overfit."]
     if best_epoch == len(metrics) > 1 and last["learning_rate"] > 0.1 * metrics[0]["learning_rate"]:  # not decayed to its end

@@ -108,11 +108,13 @@ def _curves(metrics: list[dict[str, Any]], best: int | None, labels: Mapping[str
         return []
     drawn = []
     for metric, label in labels.items():
-        training, validation = [row[metric] for row in metrics], [row[f"val_{metric}"] for row in metrics]
+        training = [row[metric] for row in metrics] if metric in metrics[0] else None
+        validation = [row[f"val_{metric}"] for row in metrics]
         axes = plots.learning_curves(training, validation, metric=label, best_epoch=best)
         alt = (
-            f"{spoken(metric).capitalize()} over {len(metrics)} epochs: training ends at {training[-1]:.3f}, validation at "
-            f"{validation[-1]:.3f}; at the best epoch, {best}, validation is {validation[best - 1]:.3f}."
+            f"{spoken(metric).capitalize()} over {len(metrics)} epochs: "
+            + (f"training ends at {training[-1]:.3f}, " if training else "")
+            + f"validation at {validation[-1]:.3f}; at the best epoch, {best}, validation is {validation[best - 1]:.3f}."
         )
         drawn.append(embed.svg(axes, name=metric, alt=alt))
     return drawn

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -14,12 +13,7 @@ from PIL import Image
 from atrous.data.batches import ReadAhead
 from atrous.data.masks import VOID
 from atrous.data.segmentation import MaskSplit
-
-_COLOUR: tuple[Any, ...] = (  # Keras's own layers; only what they draw is seeded here
-    lambda: keras.layers.RandomBrightness(0.25, dtype="float32"),
-    lambda: keras.layers.RandomContrast(0.4, dtype="float32"),
-    lambda: keras.layers.RandomSaturation((0.3, 0.7), dtype="float32"),
-)
+from atrous.tasks.colours import Colours
 
 
 class MaskBatches(ReadAhead):
@@ -50,7 +44,7 @@ class MaskBatches(ReadAhead):
         prefetch: int | None = None,
     ) -> None:
         self.split, self.seed, self.size, self.augment, self.scales = split, seed, size, tuple(augment), scales
-        self._colour = [make() for make in _COLOUR] if "colour" in augment else []
+        self._colours = Colours("colour" in augment, seed)
         super().__init__(len(split), batch_size, seed, prefetch)
 
     def _read(self, order: NDArray[np.int64], epoch: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -60,12 +54,7 @@ class MaskBatches(ReadAhead):
         for i, row in enumerate(rows):
             image, mask = self.split[row]
             images[i], masks[i] = self._moved(image, mask, np.random.default_rng((self.seed, epoch, int(row))))
-        changed: Any = keras.ops.convert_to_tensor(images)
-        for i, layer in enumerate(self._colour):
-            seed = int(np.random.SeedSequence((self.seed, epoch, index, i)).generate_state(1)[0] >> 1)
-            drawn = layer.get_random_transformation(changed, training=True, seed=seed)
-            changed = layer.transform_images(changed, drawn, training=True)
-        return np.clip(np.asarray(keras.ops.convert_to_numpy(changed), np.float32), 0, 255), masks
+        return self._colours(images, epoch, index), masks
 
     def _moved(self, image: Any, mask: Any, draw: np.random.Generator) -> tuple[Any, Any]:
         """Scaled, mirrored, cut out."""
