@@ -1,5 +1,6 @@
 """All recipes, and the choice between them."""
 
+from atrous.recipes.boxes_folder import BOXES_FOLDER
 from atrous.recipes.cifar10 import CIFAR10
 from atrous.recipes.fashion_mnist import FASHION_MNIST
 from atrous.recipes.image_folder import IMAGE_FOLDER
@@ -7,7 +8,7 @@ from atrous.recipes.masks_folder import MASKS_FOLDER
 from atrous.tasks import TASKS
 from atrous.tasks.recipe import Recipe, parse_choice
 
-RECIPES: tuple[Recipe, ...] = (FASHION_MNIST, CIFAR10, IMAGE_FOLDER, MASKS_FOLDER)
+RECIPES: tuple[Recipe, ...] = (FASHION_MNIST, CIFAR10, IMAGE_FOLDER, MASKS_FOLDER, BOXES_FOLDER)
 
 
 def find(task: str, kind: str) -> Recipe:

@@ -6,6 +6,7 @@ import importlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from atrous.tasks.detection.recipe import Detection
 from atrous.tasks.image_classification.recipe import ImageClassification
 from atrous.tasks.recipe import Recipe, parse_choice
 from atrous.tasks.segmentation.recipe import Segmentation
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from atrous.tasks.task import Task
 
 TASKS: MappingProxyType[str, type[Recipe]] = MappingProxyType(
-    {"image-classification": ImageClassification, "segmentation": Segmentation}
+    {"image-classification": ImageClassification, "segmentation": Segmentation, "detection": Detection}
 )
 """What a recipe of each task chooses: the first is trained if no task is named."""
 
