@@ -4,26 +4,20 @@
 
 All three are trained by the same loop on the same crops with the same schedule. `--rates 1` has the same parameters and maps of
 the same sizes; the U-Net (Ronneberger, Fischer, Brox 2015, arXiv 1505.04597; three levels, batch normalisation, bilinear
-up-sampling) has as many parameters as its widths allow. A short run of each tells what an epoch takes; then each gets as many
-epochs as fit into the time. Every run is a process of its own, one after the other, the networks taking turns. The table goes
-to the terminal, the runs to the output folder, where `atrous compare` finds them.
+up-sampling) has as many parameters as its widths allow. How the time is divided, see `with_and_without.py`. The table goes to
+the terminal, the runs to the output folder, where `atrous compare` finds them.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from with_and_without import classes_table, measured, networks_table, of_run
 
 NETWORKS: dict[str, dict[str, Any]] = {"dilated": {}, "rates 1": {"rates": 1}, "u-net": {}}
-PROBE = 4  # epochs of the run that tells what an epoch takes: as long as its shortest, for whatever disturbs makes it longer
 
 
 def main(
@@ -33,28 +27,11 @@ def main(
     output: Annotated[Path | None, typer.Option(help="Where the runs go; by default nowhere that stays.")] = None,
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = 8,
 ) -> None:
-    """Trains every network with every seed and prints the table."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder, options = output or Path(temporary), {"data": str(Path(data).absolute()), "batch_size": batch_size}
-        epochs: dict[str, int] = {}
-        for name in NETWORKS:
-            probe = alone(train, name, Path(temporary) / f"probe-{slug(name)}", {**options, "epochs": PROBE})
-            epochs[name] = max(1, round(60 * minutes / min(probe["seconds"])))
-            print(f"{name}: {epochs[name]} epochs", flush=True)
-        results: dict[str, list[dict[str, Any]]] = {name: [] for name in NETWORKS}
-        for seed in range(seeds):
-            for name in NETWORKS:
-                run = folder / f"{slug(name)}-{seed}"
-                results[name].append(alone(train, name, run, {**options, "epochs": epochs[name], "seed": seed}))
-                print(f"seed={seed} network={name!r} mean_iou={results[name][-1]['mean_iou']:.4f}", flush=True)
-    for table in tables(results, epochs):
-        Console().print(table)
-
-
-def alone(function: Any, *arguments: Any) -> Any:
-    """Calls a function in a process of its own, and gives what it returns."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+    """Trains every network with every seed and prints the tables."""
+    options = {"data": str(Path(data).absolute()), "batch_size": batch_size}
+    results, epochs = measured(train, NETWORKS, options, minutes, seeds, output, "mean_iou")
+    whole = networks_table(results, epochs, {"mean_iou": "test mean IoU"})
+    Console().print(whole, classes_table(results, "IoU"), sep="\n")
 
 
 def train(name: str, output: Path, options: dict[str, Any]) -> dict[str, Any]:
@@ -70,8 +47,7 @@ def train(name: str, output: Path, options: dict[str, Any]) -> dict[str, Any]:
     return {
         "mean_iou": test["mean_iou"],
         "classes": {each: row["iou"] for each, row in test["classes"].items()},
-        "parameters": run.load_model().count_params(),
-        "seconds": [row["seconds"] for row in run.metrics],
+        **of_run(run),
     }
 
 
@@ -124,29 +100,6 @@ def _count(width: int, classes: int) -> int:
         total += 9 * (channels + filters) * filters + 9 * filters * filters + 8 * filters
         channels = filters
     return total + (width + 1) * classes
-
-
-def tables(results: dict[str, list[dict[str, Any]]], epochs: dict[str, int]) -> list[Table]:
-    """Networks, and classes."""
-    whole = Table("network", "parameters", "epochs", "seconds an epoch", "test mean IoU", "each seed")
-    for name, runs in results.items():
-        scores = [run["mean_iou"] for run in runs]
-        spread = f" ± {stdev(scores):.4f}" if len(scores) > 1 else ""
-        seconds = mean(second for run in runs for second in run["seconds"])
-        each = " ".join(f"{score:.4f}" for score in scores)
-        whole.add_row(
-            name, f"{runs[0]['parameters']:,}", str(epochs[name]), f"{seconds:.1f}", f"{mean(scores):.4f}{spread}", each
-        )
-    classes = Table("class", *results)
-    for each in results["dilated"][0]["classes"]:
-        found = [[run["classes"][each] or 0.0 for run in runs] for runs in results.values()]
-        classes.add_row(each, *(f"{mean(values):.3f}" for values in found))
-    return [whole, classes]
-
-
-def slug(name: str) -> str:
-    """For a folder."""
-    return name.replace(" ", "-")
 
 
 if __name__ == "__main__":
