@@ -12,9 +12,9 @@ from atrous.data.batches import ReadAhead
 def feed(batches: ReadAhead) -> Any:
     """Batches as `fit` takes them best.
 
-    Of a `PyDataset` with one worker Keras makes a `tf.data.Dataset` whose speed is tuned by a thread; when an epoch is over that
-    thread may sleep on, for as long as the epoch took (10 ms, doubled each time), and `fit` waits for it: seen with
-    TensorFlow 2.21, 18 seconds behind each epoch of 24. There is nothing to tune, since batches are read ahead by their own threads.
+    Of a `PyDataset` with one worker Keras makes a `tf.data.Dataset` that a thread tunes. When an epoch is over, that thread may
+    sleep on for as long as the epoch took (10 ms, doubled each time), and `fit` waits for it: seen with TensorFlow 2.21, 18
+    seconds behind each epoch of 24. There is nothing to tune, since batches are read ahead by threads of their own.
 
     Args:
         batches: Of training; their `epoch` may be set before each epoch.
