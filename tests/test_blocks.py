@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -12,8 +13,10 @@ from atrous.field import analyze
 from catalog_blocks import BLOCKS, MODELS, Row
 
 ROWS = pytest.mark.parametrize("row", BLOCKS.values(), ids=BLOCKS)
-MODEL_ROWS = pytest.mark.parametrize("row", MODELS.values(), ids=MODELS)
-EVERY_ROW = pytest.mark.parametrize("row", [*BLOCKS.values(), *MODELS.values()], ids=[*BLOCKS, *MODELS])
+EVERY = {**BLOCKS, **MODELS}
+EVERY_ROW = pytest.mark.parametrize("row", EVERY.values(), ids=EVERY)
+EVERY_NAME = pytest.mark.parametrize("name", EVERY)
+MODEL_NAMES = pytest.mark.parametrize("name", MODELS)
 BACKEND = keras.config.backend()
 
 
@@ -44,6 +47,16 @@ def other_weights(layer: Any) -> None:
             weight.assign(value * (1 + shift) if value.ndim > 1 else value + shift)
 
 
+@functools.cache
+def shared(name: str) -> tuple[Any, np.ndarray, np.ndarray]:
+    """A row's model as after some training, its data and its output: built once for the tests that only look at it."""
+    row = EVERY[name]
+    keras.utils.set_random_seed(1)  # its weights are the same whichever test asks first
+    model, x = model_of(row), data(row)
+    other_weights(model)
+    return model, x, output(model, x)
+
+
 @ROWS
 def test_output_has_the_computed_shape(row):
     layer, x = row.layer(), data(row)
@@ -60,26 +73,24 @@ def test_config_round_trip(row):
     assert set(row.arguments) <= set(layer.get_config())
 
 
-@EVERY_ROW
-def test_saved_model_gives_the_same_output(row, tmp_path):
-    model, x = model_of(row), data(row)
-    other_weights(model)
+@EVERY_NAME
+def test_saved_model_gives_the_same_output(name, tmp_path):
+    model, x, expected = shared(name)
     model.save(tmp_path / "model.keras")
     restored = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(output(restored, x), output(model, x))
-    if row in BLOCKS.values():
+    np.testing.assert_array_equal(output(restored, x), expected)
+    if row := BLOCKS.get(name):
         assert type(restored.get_layer("subject")) is row.make
     assert [w.path for w in restored.weights] == [w.path for w in model.weights]
 
 
-@EVERY_ROW
-def test_weights_alone_are_saved_too(row, tmp_path):
-    model, x = model_of(row), data(row)
-    other_weights(model)
+@EVERY_NAME
+def test_weights_alone_are_saved_too(name, tmp_path):
+    model, x, expected = shared(name)
     model.save_weights(tmp_path / "model.weights.h5")
-    other = model_of(row)
+    other = model_of(EVERY[name])
     other.load_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_array_equal(output(other, x), output(model, x))
+    np.testing.assert_array_equal(output(other, x), expected)
 
 
 @ROWS
@@ -99,7 +110,7 @@ def test_mixed_precision_reaches_every_layer(row):
 def test_gradients_reach_every_trainable_weight(row):
     """One step of plain descent moves every weight."""
     model, x = model_of(row), data(row, batch=4)
-    target = np.random.default_rng(2).standard_normal(output(model, x).shape).astype("float32")
+    target = np.random.default_rng(2).standard_normal(model.compute_output_shape(x.shape)).astype("float32")
     other_weights(model)
     before = [np.array(keras.ops.convert_to_numpy(w)) for w in model.trainable_weights]
     model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=BACKEND == "tensorflow")  # a graph isn't worth it for one step
@@ -108,31 +119,31 @@ def test_gradients_reach_every_trainable_weight(row):
         assert np.abs(keras.ops.convert_to_numpy(weight) - old).max() > 0, weight.path
 
 
-@EVERY_ROW
-def test_unknown_lengths_give_the_same_as_known_ones(row):
-    if not row.any_size:
+@EVERY_NAME
+def test_unknown_lengths_give_the_same_as_known_ones(name):
+    if not EVERY[name].any_size:
         pytest.skip("its weights depend on the size")
-    x = data(row)
-    known, unknown = model_of(row), model_of(row, space=(None,) * (x.ndim - 2))
+    known, x, expected = shared(name)
+    unknown = model_of(EVERY[name], space=(None,) * (x.ndim - 2))
     unknown.set_weights(known.get_weights())
-    np.testing.assert_allclose(output(unknown, x), output(known, x), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(output(unknown, x), expected, rtol=1e-5, atol=1e-5)
     larger = np.concatenate([x, x], axis=1)
     assert output(unknown, larger).shape == tuple(unknown.compute_output_shape(larger.shape))
 
 
-@MODEL_ROWS
-def test_predict_is_the_call(row):
-    model, x = model_of(row), data(row)
-    other_weights(model)
-    np.testing.assert_allclose(model.predict(x, verbose=0), output(model, x), rtol=1e-5, atol=1e-5)
+@MODEL_NAMES
+def test_predict_is_the_call(name):
+    model, x, expected = shared(name)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-5)
 
 
-@EVERY_ROW
-def test_what_it_sees_is_known(row):
-    report = analyze(model_of(row), row.input_shape)
+@EVERY_NAME
+def test_what_it_sees_is_known(name):
+    row = EVERY[name]
+    report = analyze(shared(name)[0], row.input_shape)
     if row.field is not None:
         assert set(report.output.size) <= {row.field}
-    if row in BLOCKS.values():
+    if name in BLOCKS:
         assert len(report["subject"].size) == len(row.input_shape) - 1
         assert report["subject"].size == report.output.size
 
@@ -168,14 +179,14 @@ def test_a_traced_function_is_the_call(row):
     np.testing.assert_allclose(traced(x), output(layer, x), rtol=1e-5, atol=1e-5)
 
 
-@MODEL_ROWS
-def test_a_model_is_plain_and_its_layers_have_names(row):
-    model = row.model()
+@MODEL_NAMES
+def test_a_model_is_plain_and_its_layers_have_names(name):
+    model, x, expected = shared(name)
     assert isinstance(model, keras.Model)
     assert model.inputs
     numbered = [each.name for each in model.layers if each.name.rstrip("0123456789").endswith("_")]
     assert not [name for name in numbered if name.rpartition("_")[0] in {keras_name(each) for each in model.layers}]
-    assert tuple(model.compute_output_shape((2, *row.input_shape))) == output(model, data(row)).shape
+    assert tuple(model.compute_output_shape(x.shape)) == expected.shape
 
 
 def keras_name(layer: Any) -> str:
@@ -183,17 +194,16 @@ def keras_name(layer: Any) -> str:
     return keras.src.utils.naming.to_snake_case(type(layer).__name__)
 
 
-@MODEL_ROWS
-def test_a_model_in_half_precision_is_near_the_whole_one(row):
+@MODEL_NAMES
+def test_a_model_in_half_precision_is_near_the_whole_one(name):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        half = row.model()
+        half = EVERY[name].model()
     finally:
         keras.config.set_dtype_policy(policy)
-    whole, x = row.model(), data(row)
-    whole.set_weights(half.get_weights())
+    whole, x, expected = shared(name)
+    half.set_weights(whole.get_weights())
     kinds = [each.compute_dtype for each in half._flatten_layers() if hasattr(each, "kernel_size")]
     assert kinds.count("bfloat16") >= len(kinds) - len(half.outputs)  # the last layer may stay exact for the sake of the loss
-    expected = output(whole, x)
     np.testing.assert_allclose(output(half, x), expected, rtol=0.1, atol=0.05 * np.abs(expected).max())

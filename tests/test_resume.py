@@ -1,6 +1,7 @@
 """A run that was killed, at any instant, ends like one that was not."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,9 +35,36 @@ def data(tmp_path_factory):
     return shapes.make(tmp_path_factory.mktemp("data") / "shapes")
 
 
+# A file and the how manieth time it is written.
+INSTANTS = {
+    "no checkpoint yet": ("last.keras", 1),
+    "first best": ("best.keras", 1),
+    "second epoch's checkpoint": ("last.keras", 2),
+    "report": ("report.html", 1),
+}
+
+
 @pytest.fixture(scope="module")
-def uninterrupted(data, tmp_path_factory):
-    return atrous.train(data=data, output=tmp_path_factory.mktemp("runs") / "whole", quiet=True, **OPTIONS)
+def kills(tmp_path_factory):
+    """A folder for each instant: the run's folder as a kill leaves it, when all is written but not yet renamed."""
+    return tmp_path_factory.mktemp("kills")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, kills, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    written, rename = [], os.replace
+
+    def replace(source, target):
+        written.append(target.name)
+        for instant, (name, time_) in INSTANTS.items():
+            if name == target.name and written.count(name) == time_:
+                shutil.copytree(folder, kills / instant)
+        rename(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        return atrous.train(data=data, output=folder, quiet=True, **OPTIONS)
 
 
 def assert_same(run: Run, other: Run) -> None:
@@ -83,31 +111,11 @@ def test_killed_in_the_middle_of_an_epoch(data, uninterrupted, tmp_path):
     assert_same(atrous.train(resume=folder, quiet=True), uninterrupted)
 
 
-class Killed(BaseException):
-    """Leaves the files as a kill would: nothing of ours catches it."""
-
-
-@pytest.mark.parametrize(
-    ("name", "time_"),
-    [("last.keras", 1), ("best.keras", 1), ("last.keras", 2), ("report.html", 1)],
-    ids=["no checkpoint yet", "first best", "second epoch's checkpoint", "report"],
-)
-def test_killed_while_writing(name, time_, data, uninterrupted, tmp_path, monkeypatch):
-    calls = []
-
-    def replace(source, target):
-        calls.append(target.name)
-        if calls.count(name) == time_ and target.name == name:
-            raise Killed
-        rename(source, target)
-
-    rename = os.replace
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", replace)
-        with pytest.raises(Killed):
-            atrous.train(data=data, output=tmp_path / "run", quiet=True, **OPTIONS)
-    assert list((tmp_path / "run").rglob(".writing-*"))
-    assert_same(atrous.train(resume=tmp_path / "run", quiet=True), uninterrupted)
+@pytest.mark.parametrize("instant", INSTANTS)
+def test_killed_while_writing(instant, uninterrupted, kills, tmp_path):
+    folder = shutil.copytree(kills / instant, tmp_path / "run")
+    assert list(folder.rglob(".writing-*"))
+    assert_same(atrous.train(resume=folder, quiet=True), uninterrupted)
 
 
 def test_finished_run_is_left_alone(uninterrupted, capsys):
@@ -146,6 +154,10 @@ def test_other_data_are_refused(tmp_path, monkeypatch):
 def test_nothing_but_epochs_beside_resume(uninterrupted):
     with pytest.raises(ValueError, match=r"`resume` must come alone or with `epochs`.*Received: data, rates"):
         atrous.train(resume=uninterrupted, data="cifar10", rates=(4,))
+
+
+class Killed(BaseException):
+    """Leaves the files as a kill would: nothing of ours catches it."""
 
 
 def interrupted(data, folder, monkeypatch) -> Run:
