@@ -77,7 +77,10 @@ def test_train_prints_lines_that_a_machine_can_read(command, data, tmp_path):
         (["train", "--rates", "two"], "`--rates` must be integers with commas between. Received: --rates two"),
         (["train", "--rates", "0"], "`rates` must be a positive integer. Received: rates=0"),
         (["train", "--decay", "slow"], "`decay` must be one of none, linear, cosine, poly. Received: decay='slow'"),
-        (["train", "--augment", "flip,mirror"], "`augment` must be one of flip, shift. Received: augment='mirror'"),
+        (
+            ["train", "--augment", "flip,mirror"],
+            "`augment` must be one of flip, shift, rotate, zoom, colour. Received: augment='mirror'",
+        ),
         (["train", "--resume", "nowhere"], "`run` must be a folder that `atrous train` made"),
         (["evaluate", "nowhere"], "`run` must be a folder that `atrous train` made"),
         (["explain", "nowhere"], "`run` must be a folder that `atrous train` made"),

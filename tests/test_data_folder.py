@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from atrous.data import Batches, Dataset, load
+from atrous.data.folder import alike
 
 
 def make_class(folder: Path, count: int, mode: str = "RGB", size: tuple[int, int] = (10, 8)) -> None:
@@ -141,24 +142,110 @@ def test_image_size(animals: Path, image_size: int | tuple[int, int], shape: tup
     assert data.validation.images([]).shape == (0, *shape)
 
 
-def test_a_foreign_file_is_named_when_loading(animals: Path) -> None:
-    (animals / "dogs" / "07.png").write_bytes(b"<html>")
-    with pytest.raises(ValueError, match=r"dogs.07\.png' must be a whole"):
-        load(animals)
+def foreign(folder: Path) -> Path:
+    path = folder / "07.png"
+    path.write_bytes(b"<html>")
+    return path
 
 
-def test_a_truncated_photograph_is_named_when_loading(animals: Path) -> None:
-    path = animals / "dogs" / "07.jpg"
+def truncated(folder: Path) -> Path:
+    path = folder / "07.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(ValueError, match=r"dogs.07\.jpg' must be a whole .* truncated"):
-        load(animals)
+    return path
+
+
+def damaged_inside(folder: Path) -> Path:
+    """Whole from its header to its end marker; what is between can't be decoded."""
+    path = folder / "07.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    scan = content.index(b"\xff\xda")
+    content[scan + 2 : scan + 4] = b"\x00\x02"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("damage", [foreign, truncated, damaged_inside])
+def test_a_file_that_cannot_be_read_is_left_out_and_named(animals: Path, damage) -> None:
+    path = damage(animals / "dogs")
+    data = load(animals)
+    ((name, why),) = data.skipped
+    assert name == f"dogs/{path.name}"
+    assert f"{path.name}' must be a whole" in why
+    everything = [each for part in names(data).values() for each in part]
+    assert name not in everything
+    assert len(everything) == (32 if damage is foreign else 33)  # 07.png was there before
+    list(Batches(data.train, 8))
+    with pytest.raises(ValueError, match=rf"dogs.{path.name}' must be a whole"):
+        load(animals, strict=True)
+
+
+def test_classes_too_small_to_be_tested_are_trained_on_and_named(tmp_path: Path) -> None:
+    for name, count in (("cats", 1), ("dogs", 10), ("newts", 2)):
+        make_class(tmp_path / name, count)
+    data = load(tmp_path)
+    assert np.bincount(data.train.labels).tolist() == [1, 8, 2]
+    assert data.validation.labels.tolist() == data.test.labels.tolist() == [1]
+    assert data.notes == (
+        "Classes with too few images to be in validation or test: cats (1), newts (2). They are trained on, but it isn't known "
+        "how well.",
+    )
+    with pytest.raises(ValueError, match=r"Each class must have at least 3 images.*Received: {'cats': 1, 'newts': 2}"):
+        load(tmp_path, strict=True)
+
+
+def test_what_is_left_alone_is_told(animals: Path) -> None:
+    assert load(animals).notes == ()
+    (animals / "cats" / "list.txt").touch()
+    (animals / "cats" / ".DS_Store").touch()
+    make_class(animals / "dogs" / "puppies", 2)
+    assert load(animals).notes == (
+        "1 file(s) that aren't images by name were left alone, such as 'cats/list.txt'.",
+        "2 image(s) in folders inside a class were left alone, such as 'dogs/puppies/00.png'.",
+    )
+
+
+def test_classes_that_differ_in_case_only_are_told(tmp_path: Path) -> None:
+    assert alike(("Cats", "cats", "dogs")) == ["'Cats' and 'cats' differ in case only, and are taken as 2 classes."]
+    for name in ("Cats", "dogs"):
+        make_class(tmp_path / name, 3)
+    assert load(tmp_path).notes == ()
+
+
+def test_a_run_s_channels_are_kept(animals: Path) -> None:
+    data = load(animals, channels=1)
+    assert data.image_shape == (8, 10, 1)
+    assert data.test.images([0]).shape == (1, 8, 10, 1)
+
+
+def test_images_are_cut_in_the_middle_and_in_training_anywhere(tmp_path: Path) -> None:
+    ramp = np.broadcast_to(np.arange(40, dtype=np.uint8)[None], (10, 40))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.fromarray(ramp).save(tmp_path / name / f"{i}.png")
+    data = load(tmp_path, image_size=10, resize="crop")
+    middle = np.broadcast_to(ramp[:, 15:25, None], (2, 10, 10, 1))
+    np.testing.assert_array_equal(data.test.images([0, 1]), middle)
+    np.testing.assert_array_equal(data.test.images([0, 1], [0.0, 1.0])[:, 0, 0, 0], [0, 30])
+    np.testing.assert_array_equal(next(iter(Batches(data.test, 2)))[0], middle)
+    batches = Batches(data.train, 4, shuffle_seed=0)
+    (first, _), (again, _) = batches[0], batches[0]
+    np.testing.assert_array_equal(first, again)
+    assert len({int(image[0, 0, 0]) for image in first}) > 1
+    batches.epoch = 1
+    assert np.any(batches[0][0] != first)
+    assert load(tmp_path, image_size=10).test.images([0])[0, 0, -1, 0] > 35  # stretched: all of it
 
 
 def test_a_photograph_that_is_damaged_later_is_named_when_it_is_read(animals: Path) -> None:
     data = load(animals)
     (animals / data.train.name(2)).write_bytes(b"")
-    with pytest.raises(ValueError, match=data.train.name(2)):
+    with pytest.raises(ValueError, match=rf"{data.train.name(2)}' must stay as it was while it is in use. Received: \w"):
+        list(Batches(data.train, 4))
+    (animals / data.train.name(2)).unlink()
+    with pytest.raises(ValueError, match=r"must stay as it was.*No such file.*Bring it back"):
         list(Batches(data.train, 4))
 
 
@@ -177,6 +264,18 @@ def no_class(folder: Path) -> None:
 
 def few_images(folder: Path) -> None:
     make_class(folder / "cats", 2)
+    make_class(folder / "dogs", 1)
+
+
+def all_damaged(folder: Path) -> None:
+    (folder / "cats").mkdir()
+    foreign(folder / "cats")
+    make_class(folder / "dogs", 3)
+
+
+def other_files(folder: Path) -> None:
+    (folder / "cats").mkdir()
+    (folder / "cats" / "1.tif").touch()
     make_class(folder / "dogs", 3)
 
 
@@ -207,11 +306,13 @@ def nested(folder: Path) -> None:
         (empty_class, r"cats' must hold images .*Received: none"),
         (one_class, r"at least two classes. Received: 1 sub-folder\(s\) \['cats'\]"),
         (no_class, r"at least two classes. Received: 0 sub-folder\(s\) \[\]"),
-        (few_images, r"at least 3 images, one for each of train, validation, test. Received: {'cats': 2}"),
+        (few_images, r"At least one class must have at least 3 images, one for each of .*Received: {'cats': 2, 'dogs': 1}"),
+        (all_damaged, r"cats' must hold images that can be read. Received: 1 file\(s\), all damaged"),
+        (other_files, r"cats' must hold images .*none directly in it, but 1 other file\(s\), such as '1.tif'"),
         (unknown_class, r"test' must hold classes of the training part, \['a', 'b'\]. Received: \['c'\]"),
         (empty_test, "test' must hold one sub-folder of images a class. Received: no images"),
         (two_validations, "must hold each part once. Received: .*Rename"),
-        (nested, r"cats' must hold images .*Received: none directly in it"),
+        (nested, r"cats' must hold images .*Received: none directly in it, but 3 in folders below, such as 'siamese/00.png'"),
     ],
 )
 def test_folders_that_are_refused(tmp_path: Path, make, message: str) -> None:

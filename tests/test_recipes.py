@@ -2,7 +2,7 @@ import pytest
 
 import cifar
 from atrous import data
-from atrous.recipes import RECIPES, TASKS, Options, find
+from atrous.recipes import AUGMENTATIONS, RECIPES, TASKS, Options, find
 
 CLASSIFYING = [recipe for recipe in RECIPES if recipe.task == "image-classification"]
 
@@ -43,7 +43,7 @@ def test_options_replace_choices_and_none_keeps_them(recipe):
     assert recipe.replace({"epochs": None, "augment": None, "seed": None}) == recipe
     changed = recipe.replace({"rates": 4, "augment": True, "image_size": 32, "learning_rate": 1})
     assert changed.rates == (4,)
-    assert changed.augment == ("flip", "shift")
+    assert changed.augment == AUGMENTATIONS
     assert changed.image_size == (32, 32)
     assert changed.learning_rate == 1.0
     assert recipe.replace({"augment": False}).augment == ()
@@ -63,8 +63,8 @@ def test_options_replace_choices_and_none_keeps_them(recipe):
         ({"rates": "2"}, "`rates` must be a positive integer. Received: rates='2'"),
         ({"head": "tail"}, "`head` must be one of auto, flatten, average"),
         ({"dropout": 1}, "`dropout` must be between 0 and 1. Received: dropout=1"),
-        ({"augment": "mirror"}, "`augment` must be one of flip, shift. Received: augment='mirror'"),
-        ({"augment": 3}, "`augment` must be a list of flip, shift. Received: augment=3"),
+        ({"augment": "mirror"}, "`augment` must be one of flip, shift, rotate, zoom, colour. Received: augment='mirror'"),
+        ({"augment": 3}, "`augment` must be a list of flip, shift, rotate, zoom, colour. Received: augment=3"),
         ({"early_stopping": -1}, "`early_stopping` must be a non-negative integer"),
         ({"seed": -1}, "`seed` must be a non-negative integer"),
         ({"image_size": (28, 28, 1)}, "`image_size` must be"),

@@ -152,7 +152,9 @@ def test_other_data_are_refused(tmp_path, monkeypatch):
 
 
 def test_nothing_but_epochs_beside_resume(uninterrupted):
-    with pytest.raises(ValueError, match=r"`resume` must come alone or with `epochs`.*Received: data, rates"):
+    with pytest.raises(
+        ValueError, match=r"`resume` must come alone or with `epochs` and `learning_rate`.*Received: data, rates"
+    ):
         atrous.train(resume=uninterrupted, data="cifar10", rates=(4,))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -91,17 +92,19 @@ class Record(keras.callbacks.Callback):
         """
         loss = float((logs or {})["loss"])
         if not math.isfinite(loss):
-            recipe = self.run.config.recipe
-            halves = ", or without `mixed_precision`" if recipe.mixed_precision else ""
-            raise FloatingPointError(
-                f"The loss became {loss} in epoch {self._epoch}, step {batch + 1}. Most likely steps are too large: train "
-                f"again with a smaller `learning_rate` than {recipe.learning_rate:g}{halves}; else look at that step's data "
-                "for values that are no numbers. Epochs before are kept."
-            )
+            raise FloatingPointError(f"The loss became {loss} in epoch {self._epoch}, step {batch + 1}. {self._advice()}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Writes the epoch's row and checkpoints, and stops training if it is over."""
+        """Writes the epoch's row and checkpoints, and stops training if it is over.
+
+        Raises:
+            FloatingPointError: The loss on the validation part isn't a number: the epoch's last step was one too far.
+        """
         row = self._row(epoch, logs or {})
+        if not math.isfinite(row["val_loss"]):
+            raise FloatingPointError(
+                f"The loss on the validation part became {row['val_loss']} after epoch {self._epoch}. {self._advice()}"
+            )
         self.rows.append(row)
         self.run.write_metrics(self.rows)
         if self.run.best(self.rows) is row:
@@ -109,6 +112,21 @@ class Record(keras.callbacks.Callback):
         save_checkpoint(self.model, self.run.checkpoint("last"), epoch + 1)
         if self.run.is_over(self.rows):
             self.model.stop_training = True
+
+    def _advice(self) -> str:
+        """Why a loss is no number, most likely, what is left, and how to go on."""
+        recipe, done = self.run.config.recipe, len(self.rows)
+        causes = [f"steps are too large (`learning_rate` is {recipe.learning_rate:g})"]
+        if recipe.mixed_precision:
+            causes.append("numbers leave the range of `mixed_precision`")
+        if getattr(recipe, "class_weights", "none") != "none":
+            causes.append("rare classes count too much (`class_weights`)")
+        causes.append("that step's examples, or what is to be learnt of them, have values that are no numbers, or no contrast")
+        kept = (
+            f"The run as it was after epoch {done} is kept; go on from there" if done else "No epoch was finished; begin again"
+        )
+        smaller = f"atrous train --resume {shlex.quote(str(self.run.path))} --learning-rate {recipe.learning_rate / 10:g}"
+        return f"Likely causes: {'; '.join(causes)}. {kept} in smaller steps with: {smaller}"
 
     def _row(self, epoch: int, logs: dict[str, float]) -> Row:
         metric = self.run.config.recipe.metric

@@ -43,6 +43,7 @@ class Config:
         backend: Keras's backend.
         versions: Versions of Python and of the packages that matter.
         started: When the run began, ISO 8601 with time zone.
+        changes: Each time that the run was resumed with another learning rate: epochs done until then, and the rate before.
     """
 
     recipe: Recipe
@@ -53,6 +54,7 @@ class Config:
     backend: str
     versions: dict[str, str]
     started: str
+    changes: tuple[tuple[int, float], ...] = ()
 
     def __getattr__(self, name: str) -> Any:
         own = vars(self)
@@ -146,11 +148,15 @@ class Run:
                 f"{str(self._config_file)!r} must have been written by this version of atrous. Received: {error}."
             ) from error
 
-    def extend(self, epochs: int) -> None:
-        """Sets a new number of epochs; what was made at the end of the old ones is taken away."""
+    def extend(self, epochs: int, learning_rate: float | None = None) -> None:
+        """Sets a new number of epochs, or learning rate; what was made at the end of the old ones is taken away."""
+        config = self.config
+        rate = config.recipe.learning_rate
+        recipe = config.recipe.replace({"epochs": epochs, "learning_rate": learning_rate})
+        changes = config.changes if recipe.learning_rate == rate else (*config.changes, (len(self.metrics), rate))
         for file in (self.report_file, self._test_file, self.model_file):  # the mark of a finished run first
             file.unlink(missing_ok=True)
-        self.__dict__["config"] = dataclasses.replace(self.config, recipe=self.config.recipe.replace({"epochs": epochs}))
+        self.__dict__["config"] = dataclasses.replace(config, recipe=recipe, changes=changes)
         _write(self._config_file, _to_json(self.config.to_json()))
 
     @property

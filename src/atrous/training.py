@@ -10,6 +10,7 @@ import keras
 
 from atrous import report, tasks, tensorboard
 from atrous.callbacks import Record, Reseed, Show, Validate, load_checkpoint
+from atrous.data.feeding import feed
 from atrous.progress import Progress
 from atrous.run import Config, Run, replacing
 from atrous.tasks.task import Data
@@ -56,14 +57,20 @@ def _fit(run: Run, model: keras.Model, dataset: Data, progress: Progress, rows: 
         callbacks.append(tensorboard.TensorBoard(run.tensorboard_folder, record.rows))
     else:
         progress.note("No TensorBoard logs: they need Keras on TensorFlow, and tensorboard.")
-    model.fit(
-        batches,
-        initial_epoch=len(rows),
-        epochs=config.recipe.epochs,
-        callbacks=callbacks,
-        shuffle=False,  # or Keras shuffles the batches once more, from Python's global random state
-        verbose=0,
-    )
+    try:
+        model.fit(
+            feed(batches),
+            initial_epoch=len(rows),
+            epochs=config.recipe.epochs,
+            callbacks=callbacks,
+            shuffle=False,  # or Keras shuffles the batches once more, from Python's global random state
+            verbose=0,
+        )
+    except Exception:
+        unread = getattr(batches, "error", None)
+        if unread is None:
+            raise
+        raise unread from None  # TensorFlow makes an error of its own of it, with a page of text
 
 
 def _restore(run: Run) -> tuple[keras.Model, int]:
@@ -74,8 +81,7 @@ def _restore(run: Run) -> tuple[keras.Model, int]:
         return _build(config), 0
     tasks.find(config.recipe.task)  # Keras must know the task's losses before it can load one
     model, done = load_checkpoint(last)
-    if config.recipe.decay != "none":
-        model.optimizer.learning_rate = _learning_rate(config)  # the number of epochs may have changed
+    model.optimizer.learning_rate = _learning_rate(config)  # it may be another, or the number of epochs that it falls in
     return model, done
 
 
@@ -114,11 +120,13 @@ def _finish(run: Run, dataset: Data) -> None:
 
 def _require_same_data(config: Config, dataset: Data) -> None:
     found = {**tasks.find(config.recipe.task).facts(dataset), "examples": examples(dataset)}
-    expected = {**config.facts, "examples": config.examples}
-    if found != expected:
+    expected = {**config.facts, "examples": config.examples}  # a run of an earlier version may have fewer facts
+    changed = {name: value for name, value in expected.items() if found.get(name) != value}
+    if changed:
         raise ValueError(
-            f"`data` must be the same when a run is resumed. Received: data={config.data!r} with {found}, but the run began "
-            f"with {expected}. Train a new run, or bring the data back."
+            f"`data` must be the same when a run is resumed. Received: data={config.data!r} with "
+            f"{ {name: found.get(name) for name in changed} }, but the run began with {changed}. "
+            "Train a new run, or bring the data back."
         )
 
 

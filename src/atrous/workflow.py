@@ -42,7 +42,8 @@ def train(
         task: One of `atrous.tasks.TASKS`; by default "image-classification".
         data: A built-in name or a folder, as the task takes them; for image classification by default "fashion-mnist".
         output: The run folder to make; by default `runs/<data>`, `runs/<data>-2`, … whichever is free.
-        resume: A run to go on with. Everything is read from its config; only `epochs` may be given beside it.
+        resume: A run to go on with. Everything is read from its config; only `epochs` and `learning_rate` may be given beside
+            it: a learning rate for the epochs that are left, if the loss was no number any more.
         quiet: Prints one line an epoch instead of a bar; by default when not on a terminal.
         progress: Is told what happens; by default chosen by `quiet`.
         **options: Choices of the task's recipe to replace; see `atrous.tasks.TASKS`. What is missing or `None` stays as
@@ -149,16 +150,22 @@ def load_model(source: str | Path) -> keras.Model:
 
 def _resume(resume: Run | str | Path, given: dict[str, Any], progress: shown.Progress) -> Run:
     run = _run(resume)
-    epochs = given.pop("epochs", run.config.recipe.epochs)
+    recipe = run.config.recipe
+    epochs, rate = given.pop("epochs", recipe.epochs), given.pop("learning_rate", recipe.learning_rate)
     if given:
         raise ValueError(
-            f"`resume` must come alone or with `epochs`: everything else is read from the run. Received: {', '.join(given)}."
+            "`resume` must come alone or with `epochs` and `learning_rate`: everything else is read from the run. "
+            f"Received: {', '.join(given)}."
         )
     if epochs < len(run.metrics):
         raise ValueError(f"`epochs` must be at least {len(run.metrics)}, the epochs done. Received: epochs={epochs}.")
-    if epochs != run.config.recipe.epochs:
+    if rate != recipe.learning_rate and run.finished and epochs <= len(run.metrics):
+        raise ValueError(
+            f"`learning_rate` must come with more `epochs`: {run.path} is finished. Received: learning_rate={rate}."
+        )
+    if (epochs, rate) != (recipe.epochs, recipe.learning_rate):
         with run.lock():
-            run.extend(epochs)
+            run.extend(epochs, rate)
     if run.finished:
         progress.note(f"{run.path} is finished; to train it longer, give more epochs than {run.config.recipe.epochs}.")
     else:
@@ -184,6 +191,24 @@ def _config(recipe: Recipe, source: str, dataset: Data) -> Config:
 
 
 def _create(output: str | Path | None, config: Config) -> Run:
+    try:
+        return _created(output, config)
+    except FileExistsError as error:
+        if error.errno is None:  # says itself what to do
+            raise
+        raise _no_folder(output, error) from error
+    except OSError as error:
+        raise _no_folder(output, error) from error
+
+
+def _no_folder(output: str | Path | None, error: OSError) -> OSError:
+    return OSError(
+        f"`output` must be a folder that can be written to. Received: output={str(output or RUNS)!r}: "
+        f"{error.strerror or error}. Choose another: --output FOLDER"
+    )
+
+
+def _created(output: str | Path | None, config: Config) -> Run:
     if output is not None:
         return Run.create(Path(output), config)
     number = 1

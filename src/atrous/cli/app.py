@@ -71,7 +71,10 @@ def predict(
         list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or folders of them.", show_default=False)
     ],
     output: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Of segmentation: where mask PNGs and overlays are written.")
+        Path | None, typer.Option(metavar="FOLDER", help="Where masks and overlays are written, or a table: predictions.csv.")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(metavar="K", help="Of image classification: the K most probable classes, not the first alone.")
     ] = None,
     scales: Scales = None,
     flip: Flip = False,
@@ -83,7 +86,7 @@ def predict(
 ) -> None:
     """Say what is in images."""
     as_json = as_json or not sys.stdout.isatty()
-    options = given(scales=numbers("scales", scales), flip=flip, tile=tile, memory=memory)
+    options = given(scales=numbers("scales", scales), flip=flip, tile=tile, memory=memory, top=top)
     predictions = messages.load_workflow(as_json).predict(run, images, output=output, **options)
     if as_json:
         messages.prediction_lines(predictions)
@@ -134,5 +137,5 @@ def main() -> None:
     except Exception as error:
         if messages.debug or not messages.is_mistake(error):
             raise
-        messages.error(str(error))
+        messages.error(messages.sentence(error))
         sys.exit(2)

@@ -75,6 +75,13 @@ def is_mistake(error: Exception) -> bool:
     return ours and isinstance(error, (ValueError, ArithmeticError, ImportError))
 
 
+def sentence(error: Exception) -> str:
+    """What is said of a mistake, on one line: of an error of the system its words and the file, without its number."""
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
+    return " ".join(str(error).split())
+
+
 def evaluation(result: Mapping[str, Any], recipe: Recipe) -> None:
     """Prints metric and loss, and a row a class."""
     from rich.console import Console
@@ -154,7 +161,9 @@ def _table(*columns: str) -> Any:
 
 
 def _figure(value: Any) -> str:
-    """As a table has it: a share in percent, a count, several shares by their names, or text."""
+    """As a table has it: a share in percent, a count, several shares by their names, classes with theirs, or text."""
+    if isinstance(value, list):
+        return ", ".join(f"{each['class']} {_figure(each['probability'])}" for each in value)
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_figure(each)}" for name, each in value.items())
     if isinstance(value, float):

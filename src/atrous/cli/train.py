@@ -85,7 +85,10 @@ def train(
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run folder to make. Default: runs/<data>.")] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with this run; with --epochs, for longer than planned.")
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Go on with this run; with --epochs, for longer; with --learning-rate, in other steps."
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line an epoch, as when not on a terminal.")] = False,
     **options: Any,

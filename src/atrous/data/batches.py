@@ -7,11 +7,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from atrous.data.dataset import Split
 
-Batch = tuple[NDArray[np.float32], NDArray[np.int32]]
+Batch = tuple[NDArray[np.float32], NDArray[np.int32]] | tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
 
 
 class ReadAhead(keras.utils.PyDataset):
@@ -51,6 +51,8 @@ class ReadAhead(keras.utils.PyDataset):
         self.shuffle_seed = shuffle_seed
         self.prefetch = min(4, os.cpu_count() or 1) if prefetch is None else prefetch
         self._threads = ThreadPoolExecutor(self.prefetch, "batches") if self.prefetch else None
+        self.error: Exception | None = None
+        """What kept a batch from being read: what `fit` raises then is a framework's, with this one in its text."""
         self.epoch = 0
 
     @property
@@ -95,7 +97,11 @@ class ReadAhead(keras.utils.PyDataset):
             for later in range(index + 1, min(index + 1 + self.prefetch, len(self))):
                 if later not in pending and len(pending) < self.prefetch:
                     pending[later] = self._threads.submit(self._read, order, epoch, later)
-        return self._read(order, epoch, index) if future is None else future.result()
+        try:
+            return self._read(order, epoch, index) if future is None else future.result()
+        except Exception as error:
+            self.error = error
+            raise
 
     def _begin(self, epoch: int) -> None:
         pending: dict[int, Future[Any]] = {}
@@ -115,11 +121,36 @@ class Batches(ReadAhead):
         model.fit(batches, shuffle=False, initial_epoch=3, epochs=10)
     """
 
-    def __init__(self, split: Split, batch_size: int, shuffle_seed: int | None = None, prefetch: int | None = None):
-        """Prepares batches of a split; see `ReadAhead`."""
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        shuffle_seed: int | None = None,
+        prefetch: int | None = None,
+        class_weights: ArrayLike | None = None,
+    ):
+        """Prepares batches of a split; see `ReadAhead`.
+
+        Where images are cut to their size, shuffled ones are cut at a random place, the others in the middle.
+
+        Args:
+            split: the examples.
+            batch_size: examples a batch.
+            shuffle_seed: see `ReadAhead`.
+            prefetch: see `ReadAhead`.
+            class_weights: how much an example of each class counts: then (b,) float32 weights are the third of a batch, as
+                `fit` makes them of its `class_weight`.
+        """
         self.split = split
+        self.class_weights = None if class_weights is None else np.asarray(class_weights, np.float32)
         super().__init__(len(split), batch_size, shuffle_seed, prefetch)
 
     def _read(self, order: NDArray[np.int64], epoch: int, index: int) -> Batch:
         rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.split.images(rows).astype(np.float32), self.split.labels[rows].astype(np.int32)
+        images, labels = self._images(rows, epoch, index).astype(np.float32), self.split.labels[rows].astype(np.int32)
+        return (images, labels) if self.class_weights is None else (images, labels, self.class_weights[labels])
+
+    def _images(self, rows: NDArray[np.int64], epoch: int, index: int) -> NDArray[np.uint8]:
+        if not self.split.is_cut or self.shuffle_seed is None:
+            return self.split.images(rows)
+        return self.split.images(rows, np.random.default_rng((self.shuffle_seed, epoch, index)).random(len(rows)))

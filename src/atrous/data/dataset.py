@@ -1,5 +1,8 @@
 """What every loader returns: a `Dataset` of three `Split`s."""
 
+from __future__ import annotations
+
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -15,20 +18,23 @@ class Split(ABC):
 
     Attributes:
         labels: (n,) int64, the class of every example.
+        is_cut: whether images are cut to their size, so that `places` says where.
     """
 
     labels: NDArray[np.int64]
+    is_cut: bool = False
 
     def __len__(self) -> int:
         """Number of examples."""
         return len(self.labels)
 
     @abstractmethod
-    def images(self, indices: ArrayLike) -> NDArray[np.uint8]:
+    def images(self, indices: ArrayLike, places: ArrayLike | None = None) -> NDArray[np.uint8]:
         """Reads examples.
 
         Args:
             indices: (k,) integers, each below `len(self)`.
+            places: (k,) numbers, 0..1: where each image is cut along its longer side; by default in the middle.
 
         Returns:
             (k, height, width, channels) uint8, 0..255.
@@ -51,6 +57,8 @@ class Dataset:
         validation: what the best epoch is chosen by.
         test: what is looked at once, at the end.
         kind: what the images are known to be, wherever they were loaded from: "fashion-mnist", "cifar10", or "images".
+        skipped: files that could not be read, and why.
+        notes: what else the user should know before training, a sentence each.
     """
 
     name: str
@@ -60,6 +68,8 @@ class Dataset:
     validation: Split
     test: Split
     kind: str = "images"
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class ArraySplit(Split):
@@ -88,19 +98,31 @@ class ArraySplit(Split):
         self._origin = origin
         self._image_size = image_size
 
-    def images(self, indices: ArrayLike) -> NDArray[np.uint8]:
+    def cut(self) -> ArraySplit:
+        """The same, with proportions kept."""
+        split = copy.copy(self)
+        split.is_cut = True
+        return split
+
+    def images(self, indices: ArrayLike, places: ArrayLike | None = None) -> NDArray[np.uint8]:
         """Reads examples; see `Split.images`."""
         images = self._images[self.rows[np.asarray(indices, np.int64)]]
         if self._image_size is None or self._image_size == images.shape[1:3]:
             return images
         resized = np.empty((len(images), *self._image_size, images.shape[3]), np.uint8)
-        for target, image in zip(resized, images, strict=True):
-            target[:] = resize(image, self._image_size)
+        method = "crop" if self.is_cut else "stretch"
+        for target, image, place in zip(resized, images, middle_if_none(places, len(images)), strict=True):
+            target[:] = resize(image, self._image_size, method, place)
         return resized
 
     def name(self, index: int) -> str:
         """The part and the row in it as published, e.g. "train #12"."""
         return f"{self._origin} #{self.rows[index]}"
+
+
+def middle_if_none(places: ArrayLike | None, count: int) -> list[float]:
+    """Places as numbers."""
+    return [0.5] * count if places is None else np.asarray(places, np.float64).tolist()
 
 
 def from_arrays(

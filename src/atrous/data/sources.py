@@ -1,5 +1,6 @@
 """`load`: from a name or a folder to the loader that reads it."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
@@ -10,14 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous.data.cifar import CIFAR10_CLASSES, TEST_FILE, TRAIN_FILES, is_cifar_folder, load_cifar_folder
-from atrous.data.dataset import Dataset, from_arrays
+from atrous.data.dataset import ArraySplit, Dataset, from_arrays
 from atrous.data.folder import load_image_folder
 from atrous.data.idx import FASHION_CLASSES, FILES, is_idx_folder, load_idx_folder
+from atrous.data.images import RESIZES
 
 _Size = tuple[int, int] | None
 
 
-def load(source: str | Path, seed: int = 0, image_size: int | tuple[int, int] | None = None) -> Dataset:
+def load(
+    source: str | Path,
+    seed: int = 0,
+    image_size: int | tuple[int, int] | None = None,
+    resize: str = "stretch",
+    strict: bool = False,
+    channels: int | None = None,
+) -> Dataset:
     """Loads a data set for image classification.
 
     Args:
@@ -32,6 +41,9 @@ def load(source: str | Path, seed: int = 0, image_size: int | tuple[int, int] | 
         seed: chooses the examples of the parts that are not published as such (usually validation).
         image_size: height and width (or the side of a square) in pixels that images are resized to. By default they
             stay as they are; files of different sizes get their median, but at most 224 a side.
+        resize: how they come to that size: one of `images.RESIZES`.
+        strict: of a folder of images: whether a file that can't be read, or a class too small to be tested, is an error.
+        channels: of a folder of images: 1 (gray) or 3 (colour); by default what they have.
 
     Returns:
         The data set; train, validation and test have no example in common.
@@ -44,14 +56,24 @@ def load(source: str | Path, seed: int = 0, image_size: int | tuple[int, int] | 
     if seed < 0:
         raise ValueError(f"`seed` must not be negative. Received: seed={seed}")
     size = _size(image_size)
+    if resize not in RESIZES:
+        raise ValueError(f"`resize` must be one of {', '.join(RESIZES)}. Received: resize={resize!r}.")
     if isinstance(source, str) and source in BUILT_IN:
-        return BUILT_IN[source](seed, size)
+        return _cut_if(resize, BUILT_IN[source](seed, size))
     folder = _folder(source)
     if is_idx_folder(folder):
-        return load_idx_folder(folder, seed, size)
+        return _cut_if(resize, load_idx_folder(folder, seed, size))
     if is_cifar_folder(folder):
-        return load_cifar_folder(folder, seed, size)
-    return load_image_folder(folder, seed, size)
+        return _cut_if(resize, load_cifar_folder(folder, seed, size))
+    return load_image_folder(folder, seed, size, resize, strict, channels)
+
+
+def _cut_if(resize: str, data: Dataset) -> Dataset:
+    """Arrays, with their proportions kept if so said."""
+    if resize != "crop":
+        return data
+    train, validation, test = (part.cut() for part in (data.train, data.validation, data.test) if isinstance(part, ArraySplit))
+    return dataclasses.replace(data, train=train, validation=validation, test=test)
 
 
 def _folder(source: str | Path) -> Path:

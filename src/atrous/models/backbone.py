@@ -70,7 +70,7 @@ def backbone_maps(
             f"Received: multi_grid={multi_grid!r}."
         )
     if isinstance(backbone, str):
-        model = _application(backbone, input_shape, weights, include_preprocessing, policy)
+        model = application(backbone, input_shape, weights, include_preprocessing, policy)
     else:
         model = _given(backbone, input_shape, weights, include_preprocessing)
     return _dilated(model, output_stride)
@@ -137,9 +137,14 @@ def _built_in(
     return Maps(model.input, model.get_layer("stage1").output, model.get_layer("stage3").output, model.output)
 
 
-def _application(
+def application(
     name: str, input_shape: Sequence[int | None] | None, weights: Any, include_preprocessing: bool, policy: str | None
 ) -> Any:
+    """Makes a network of `keras.applications` without its top; arguments are those of `backbone_maps`.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
     known = {key: value for key, value in vars(keras.applications).items() if key[0].isupper() and inspect.isfunction(value)}
     if name not in known:
         raise ValueError(

@@ -30,7 +30,10 @@ class Options(TypedDict, total=False):
     crop_size: int | tuple[int, int] | list[int] | None
     scales: float | tuple[float, float] | list[float] | None
     class_weights: str | None
+    confidence: float | None
+    overlap: float | None
     weights: str | None
     freeze: str | None
     from_run: str | None
     strict: bool | None
+    resize: str | None

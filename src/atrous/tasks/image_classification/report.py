@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import keras
 import numpy as np
 
 from atrous import plots
 from atrous.data import Dataset
+from atrous.models import DilatedClassifier
 from atrous.report import embed
 from atrous.report.facts import accuracy, class_rows
 from atrous.report.network import View, fields_of, times, view
@@ -17,18 +19,21 @@ from atrous.report.notes import class_notes, field_notes
 from atrous.report.page import Contents, render
 from atrous.report.samples import Sample, choose
 from atrous.run import Run
+from atrous.surgery.copying import copy_model
+from atrous.surgery.unfolding import unfold
+from atrous.tasks.image_classification.recipe import ImageClassification
 
 _LARGEST_MAP = 48  # pixels a side of a feature map; larger ones are thinned out
 _MAPS = 48  # feature maps shown at most
+_UNBALANCED = 2  # times as many test examples of one class as of another
 _SMALL_IMAGE = 96  # pixels a side up to which an image is shown with visible pixels instead of smoothed
 
 
 def contents(run: Run, model: keras.Model, data: Dataset, test: Mapping[str, Any]) -> Contents:
     """What `Task.report` asks for."""
-    report, _ = fields_of(model)
     samples = choose(model, data.test)
     example = next(iter(samples.right or samples.wrong), None)
-    seen = None if example is None else view(model, example.image, report)
+    seen = None if example is None else _seen(model, example.image)
     confusion = np.asarray(test["confusion"])
     height, width, channels = data.image_shape
     section = render(
@@ -41,26 +46,67 @@ def contents(run: Run, model: keras.Model, data: Dataset, test: Mapping[str, Any
         wrong=[_captioned(sample, data.class_names) for sample in samples.wrong],
         pixelated=max(height, width) <= _SMALL_IMAGE,
         view=None if seen is None or example is None else _view(seen, example, data.class_names),
+        skipped=[why for _, why in data.skipped],
     )
-    recipe: Any = run.config.recipe
+    recipe = cast(ImageClassification, run.config.recipe)
     return Contents(
         lead=f"{len(data.train):,} training images of {height} × {width} pixels, {'gray' if channels == 1 else 'colour'}, "
         f"{len(data.class_names)} classes.",
         facts=[
             accuracy(test),
+            *_balanced(confusion, test),
             {"name": "Test examples", "value": f"{test['examples']:,}", "note": f"loss {test['loss']:.3f}"},
         ],
         labels={"loss": "loss (cross-entropy)", "accuracy": "accuracy (share)"},
         notes=[
             *class_notes(confusion, data.class_names),
             *([] if seen is None else field_notes(seen, (height, width))),
+            *_skipped_note(data),
+            *data.notes,
         ],
         sections=[section],
-        choices=[
-            f"rates {', '.join(map(str, recipe.rates))}",
-            f"augmentation: {' and '.join(recipe.augment) or 'none'}",
-        ],
+        choices=_choices(recipe, data),
     )
+
+
+def _choices(recipe: ImageClassification, data: Dataset) -> list[str]:
+    began = recipe.weights and ("ImageNet's" if recipe.weights == "imagenet" else Path(recipe.weights).name)
+    size = times(data.image_shape[:2])
+    return [
+        recipe.network(),
+        f"images {'cut' if recipe.resize == 'crop' else 'stretched'} to {size}",
+        *(["preprocessing in the model"] if recipe.backbone else []),
+        f"augmentation: {' and '.join(recipe.augment) or 'none'}",
+        *([f"{recipe.class_weights} class weights"] if recipe.class_weights != "none" else []),
+        *([f"{began} weights to begin with"] if began else []),
+        *([f"fine-tuned from {recipe.from_run}"] if recipe.from_run else []),
+        *([f"{recipe.freeze} frozen"] if recipe.freeze != "none" else []),
+    ]
+
+
+def _balanced(confusion: np.ndarray, test: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The mean recall, where one class has so many more examples than another that accuracy says little of the latter."""
+    examples = confusion.sum(axis=1)
+    if "balanced_accuracy" not in test or examples.max() < _UNBALANCED * examples[examples > 0].min():
+        return []
+    note = "mean recall; classes are unbalanced"
+    return [{"name": "Balanced accuracy", "value": f"{100 * test['balanced_accuracy']:.1f} %", "note": note}]
+
+
+def _skipped_note(data: Dataset) -> list[str]:
+    if not data.skipped:
+        return []
+    names = ", ".join(name for name, _ in data.skipped[:3])
+    many = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
+    return [f"{many} could not be read and took no part: {names}{', …' * (len(data.skipped) > 3)}."]
+
+
+def _seen(model: keras.Model, image: np.ndarray) -> View | None:
+    """What the last dilated layer does, also if it is inside a block; that takes a copy, whose blocks are taken apart."""
+    if isinstance(model, DilatedClassifier):
+        return view(model, image, fields_of(model)[0])
+    flat = unfold(copy_model(keras.Model(model.input, model.get_layer("average").input)))
+    return view(flat, image, fields_of(flat)[0])
 
 
 def _matrix(confusion: np.ndarray, class_names: tuple[str, ...]) -> dict[str, Any]:

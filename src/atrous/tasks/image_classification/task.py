@@ -1,21 +1,20 @@
-"""Image classification: the dilated classifier on images of one size."""
+"""Image classification: dilated networks on images that are brought to one size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from atrous import data as sources
 from atrous.data import Batches, Dataset, Split
-from atrous.data.files import image_files
-from atrous.models import DilatedClassifier
 from atrous.run import Config, Run
+from atrous.tasks.image_classification import network
+from atrous.tasks.image_classification.prediction import Prediction, predict_files
 from atrous.tasks.image_classification.recipe import ImageClassification
 from atrous.tasks.recipe import Recipe
 from atrous.tasks.task import Task, check_options
@@ -23,33 +22,8 @@ from atrous.tasks.task import Task, check_options
 if TYPE_CHECKING:
     from atrous.report.page import Contents
 
-_AUGMENTATIONS = {
-    "flip": lambda: keras.layers.RandomFlip("horizontal", name="flip", dtype="float32"),
-    "shift": lambda: keras.layers.RandomTranslation(0.1, 0.1, fill_mode="nearest", name="shift", dtype="float32"),
-}
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of an image.
-
-    Args:
-        file: The image.
-        class_name: The most probable class; `None` if the image could not be read.
-        probability: Of that class, 0..1.
-        error: Why the image could not be read.
-    """
-
-    file: str
-    class_name: str | None = None
-    probability: float | None = None
-    error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """File, class and probability, or why there is none."""
-        if self.error is not None:
-            return {"file": self.file, "error": self.error}
-        return {"file": self.file, "class": self.class_name, "probability": self.probability}
+_TOLD = 5  # files left out that are named before training
+_LARGEST_WEIGHT = 10.0  # of a class; a rarer one would make steps depend on a few examples
 
 
 class ImageClassificationTask(Task[Dataset]):
@@ -62,39 +36,38 @@ class ImageClassificationTask(Task[Dataset]):
         """Loads images with classes; see `atrous.data.load`."""
         recipe = cast(ImageClassification, recipe)
         size = recipe.image_size if config is None else config.image_shape[:2]
-        return sources.load(source, seed=recipe.seed, image_size=size)
+        channels = None if config is None else config.image_shape[2]
+        return sources.load(source, recipe.seed, size, recipe.resize, recipe.strict, channels)
 
     def facts(self, data: Dataset) -> dict[str, Any]:
-        """Names of the classes; height, width, channels."""
-        return {"class_names": data.class_names, "image_shape": data.image_shape}
+        """Names of the classes; height, width, channels; files left out."""
+        skipped = tuple(name for name, _ in data.skipped)
+        return {"class_names": data.class_names, "image_shape": data.image_shape, "skipped": skipped}
+
+    def notes(self, data: Dataset) -> list[str]:
+        """Files left out, classes that can't be tested, what else was found in the folders."""
+        told = [f"Left out: {why}" for _, why in data.skipped[:_TOLD]]
+        if len(data.skipped) > _TOLD:
+            told.append(f"Left out: {len(data.skipped) - _TOLD} more files that can't be read; the report names them.")
+        return [*told, *data.notes]
 
     def must_agree(self) -> tuple[str, ...]:
         """Other data must have the same classes and form."""
         return ("class_names", "image_shape")
 
     def build(self, config: Config, policy: str) -> keras.Model:
-        """The dilated classifier, augmentation inside."""
-        recipe = cast(ImageClassification, config.recipe)
-        return DilatedClassifier(
-            config.image_shape,
-            len(config.class_names),
-            rates=recipe.rates,
-            depth=recipe.depth,
-            reduction=recipe.reduction,
-            head=None if recipe.head == "auto" else cast(Any, recipe.head),
-            dropout=recipe.dropout,
-            class_names=config.class_names,
-            augmentation=[_AUGMENTATIONS[name]() for name in recipe.augment],
-            dtype=policy,
-        )
+        """The recipe's network, with the weights that it begins with."""
+        return network.build(cast(ImageClassification, config.recipe), config.image_shape, config.class_names, policy)
 
     def measures(self, config: Config) -> dict[str, Any]:
         """Cross-entropy, and the recipe's metric."""
         return {"loss": "sparse_categorical_crossentropy", "metrics": [config.recipe.metric]}
 
     def batches(self, part: Split, config: Config) -> Batches:
-        """Batches of images and labels."""
-        return Batches(part, config.recipe.batch_size, shuffle_seed=config.recipe.seed)
+        """Batches of images and labels, and of weights if classes have them."""
+        recipe = cast(ImageClassification, config.recipe)
+        weights = balanced(part.labels, len(config.class_names)) if recipe.class_weights == "balanced" else None
+        return Batches(part, recipe.batch_size, shuffle_seed=recipe.seed, class_weights=weights)
 
     def evaluate(self, model: keras.Model, part: Split, config: Config, **options: Any) -> dict[str, Any]:
         """What `evaluate` of this module says, and `classes`: for each name its number of `examples`, `recall`, `precision`."""
@@ -103,14 +76,9 @@ class ImageClassificationTask(Task[Dataset]):
         return {**result, "classes": _per_class(config.class_names, np.asarray(result["confusion"]))}
 
     def predict(self, run: Run, files: Iterable[Path], output: Path | None, **options: Any) -> list[Prediction]:
-        """Classifies image files; each image is brought to the run's size and channels as in training."""
-        check_options(options if output is None else {"output": output, **options}, (), run.config)
-        config, model = run.config, run.load_model()
-        every = image_files(files)
-        predictions: list[Prediction] = []
-        for start in range(0, len(every), config.recipe.batch_size):
-            predictions += _predict_batch(model, config, every[start : start + config.recipe.batch_size])
-        return predictions
+        """Classifies image files: see `prediction.predict_files`; `top` is an option."""
+        check_options(options, ("top",), run.config)
+        return predict_files(run.load_model(), run.config, files, output, **options)
 
     def report(self, run: Run, model: keras.Model, data: Dataset, test: Mapping[str, Any]) -> Contents:
         """Confusion, predictions, what the dilated layer sees."""
@@ -131,7 +99,9 @@ def evaluate(model: keras.Model, split: Split, batch_size: int = 64) -> dict[str
         batch_size: Images at a time.
 
     Returns:
-        `examples`, `loss` (cross-entropy, mean), `accuracy` (0..1) and `confusion`, [true class][predicted class].
+        `examples`, `loss` (cross-entropy, mean), `accuracy` (0..1), `balanced_accuracy` (the mean of the recalls of the classes
+        that there are examples of: Brodersen et al. 2010, doi 10.1109/ICPR.2010.764) and `confusion`,
+        [true class][predicted class].
     """
     probabilities = np.asarray(model.predict(Batches(split, batch_size), verbose=0), np.float64)
     labels, predicted = split.labels, probabilities.argmax(axis=1)
@@ -142,13 +112,21 @@ def evaluate(model: keras.Model, split: Split, batch_size: int = 64) -> dict[str
         "examples": len(labels),
         "loss": float(-np.log(np.maximum(of_truth, keras.config.epsilon())).mean()),
         "accuracy": float((labels == predicted).mean()),
+        "balanced_accuracy": _mean_recall(confusion),
         "confusion": confusion.tolist(),
     }
 
 
-def predict(model: keras.Model, images: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:
-    """Returns class probabilities, (n, classes), for n images, each (height, width, channels), 0..255."""
-    return np.asarray(model.predict(np.stack(images).astype(np.float32), batch_size=batch_size, verbose=0), np.float32)
+def balanced(labels: ArrayLike, classes: int) -> NDArray[np.float64]:
+    """What an example of each class counts: n / (classes · examples of the class), 1 in the mean; at most 10."""
+    counts = np.bincount(np.asarray(labels, np.int64), minlength=classes)
+    weights: NDArray[np.float64] = np.minimum(counts.sum() / (classes * np.maximum(counts, 1)), _LARGEST_WEIGHT)
+    return weights
+
+
+def _mean_recall(confusion: NDArray[np.int64]) -> float:
+    examples = confusion.sum(axis=1)
+    return float((confusion.diagonal()[examples > 0] / examples[examples > 0]).mean())
 
 
 def _per_class(class_names: tuple[str, ...], confusion: Any) -> dict[str, dict[str, Any]]:
@@ -160,22 +138,3 @@ def _per_class(class_names: tuple[str, ...], confusion: Any) -> dict[str, dict[s
         name: {"examples": int(true), "recall": share(hits, true), "precision": share(hits, predicted)}
         for name, hits, true, predicted in columns
     }
-
-
-def _predict_batch(model: keras.Model, config: Config, files: list[Path]) -> list[Prediction]:
-    read: dict[Path, Any] = {}
-    errors: dict[Path, str] = {}
-    for file in files:
-        try:
-            read[file] = sources.read_image(file, config.image_shape)
-        except ValueError as error:
-            errors[file] = str(error)
-        except OSError as error:
-            errors[file] = f"`images` must be files that can be read. Received: {str(file)!r}: {error.strerror or error}."
-    rows = dict(zip(read, predict(model, list(read.values())), strict=True)) if read else {}
-    return [
-        Prediction(str(file), error=errors[file])
-        if file in errors
-        else Prediction(str(file), config.class_names[rows[file].argmax()], float(rows[file].max()))
-        for file in files
-    ]
