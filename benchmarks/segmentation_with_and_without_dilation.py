@@ -1,6 +1,6 @@
 """What dilation buys a segmenter in the same training time: the recipe, the same network with rate 1, and a U-Net.
 
-    python benchmarks/segmentation_with_and_without_dilation.py --data FOLDER [--minutes N] [--seeds N] [--output FOLDER]
+    python benchmarks/segmentation_with_and_without_dilation.py --data FOLDER [--epochs N] [--seeds N] [--output FOLDER]
 
 All three are trained by the same loop on the same crops with the same schedule. `--rates 1` has the same parameters and maps of
 the same sizes; the U-Net (Ronneberger, Fischer, Brox 2015, arXiv 1505.04597; three levels, batch normalisation, bilinear
@@ -17,20 +17,22 @@ import typer
 from rich.console import Console
 from with_and_without import classes_table, measured, networks_table, of_run
 
+from atrous.tasks.segmentation.network import build
+
 NETWORKS: dict[str, dict[str, Any]] = {"dilated": {}, "rates 1": {"rates": 1}, "u-net": {}}
 
 
 def main(
     data: Annotated[str, typer.Option(help="What `atrous train segmentation --data` takes.")],
-    minutes: Annotated[float, typer.Option(help="Training time of every run.")] = 6.0,
+    epochs: Annotated[int | None, typer.Option(help="Of the dilated network; by default the recipe's.")] = None,
     seeds: Annotated[int, typer.Option(help="Runs of every network.")] = 3,
     output: Annotated[Path | None, typer.Option(help="Where the runs go; by default nowhere that stays.")] = None,
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = 8,
 ) -> None:
     """Trains every network with every seed and prints the tables."""
     options = {"data": str(Path(data).absolute()), "batch_size": batch_size}
-    results, epochs = measured(train, NETWORKS, options, minutes, seeds, output, "mean_iou")
-    whole = networks_table(results, epochs, {"mean_iou": "test mean IoU"})
+    results, lengths = measured("segmentation", train, NETWORKS, options, epochs, seeds, output, "mean_iou", prepare)
+    whole = networks_table(results, lengths, {"mean_iou": "test mean IoU"})
     Console().print(whole, classes_table(results, "IoU"), sep="\n")
 
 
@@ -38,10 +40,7 @@ def train(name: str, output: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Trains one network; what came out, as plain values."""
     import atrous
 
-    if name == "u-net":
-        from atrous.tasks.segmentation import network
-
-        network.build = u_net  # the loop asks it for the model
+    prepare(name)
     run = atrous.train("segmentation", output=output, quiet=True, **{**options, **NETWORKS[name]})
     test = run.test or {}
     return {
@@ -49,6 +48,13 @@ def train(name: str, output: Path, options: dict[str, Any]) -> dict[str, Any]:
         "classes": {each: row["iou"] for each, row in test["classes"].items()},
         **of_run(run),
     }
+
+
+def prepare(name: str) -> None:
+    """Has the loop build the U-Net, or not."""
+    from atrous.tasks.segmentation import network
+
+    network.build = u_net if name == "u-net" else build
 
 
 def u_net(recipe: Any, class_names: Any, palette: Any, policy: str) -> Any:
