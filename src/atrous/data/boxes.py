@@ -47,7 +47,8 @@ class Objects(NamedTuple):
 
     def only(self, which: NDArray[np.bool_]) -> Objects:
         """Some of them."""
-        return Objects(*(each[which] for each in self))
+        boxes, labels, ignored, areas, crowds = self
+        return Objects(boxes[which], labels[which], ignored[which], areas[which], crowds[which])
 
     @property
     def learned(self) -> Objects:
@@ -101,8 +102,8 @@ def inside(objects: Objects, size: tuple[int, int]) -> tuple[Objects, int, int]:
     height, width = size
     with np.errstate(invalid="ignore"):
         cut = np.clip(objects.boxes, 0, np.array([width, height, width, height], np.float32))
-        there = np.isfinite(objects.boxes).all(axis=-1) & (objects.boxes[:, 2:] > objects.boxes[:, :2]).all(axis=-1)
-        there &= (cut[:, 2:] > cut[:, :2]).all(axis=-1)
+        sides = np.isfinite(objects.boxes).all(axis=-1)[:, None] & (objects.boxes[:, 2:] > objects.boxes[:, :2])
+        there = np.asarray((sides & (cut[:, 2:] > cut[:, :2])).all(axis=-1))
         out = there & (np.abs(objects.boxes - cut).max(axis=-1, initial=0) > ROUNDING)
     kept = objects._replace(boxes=cut).only(there)
     return kept, int(out.sum()), int((~there).sum())

@@ -62,10 +62,11 @@ def coco_boxes(folder: Path, file: Path | None = None) -> BoxLayout:
         As for `coco_layout`; and ValueError if an annotation has no `bbox`, or is of a category or image that isn't listed.
     """
     parts: dict[str, list[Annotated]] = {}
-    names, ids = (), ()
+    names: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
     for part in _parts(folder, file):
         names, ids = part.names, part.ids
-        labels = {number: label for label, number in enumerate(ids)}
+        labels = {each: label for label, each in enumerate(ids)}
         unknown = set(part.coco.imgToAnns) - {image["id"] for image in part.images}
         if unknown:
             raise ValueError(

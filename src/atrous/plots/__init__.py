@@ -10,6 +10,7 @@ from atrous.plots.growth import field_growth
 from atrous.plots.images import feature_maps, image_grid
 from atrous.plots.memory import memory_by_layer
 from atrous.plots.pareto import pareto_front
+from atrous.plots.precision_recall import precision_recall
 from atrous.plots.tree import stacked_tree
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "memory_by_layer",
     "pareto_front",
     "path_profile",
+    "precision_recall",
     "receptive_field",
     "stacked_tree",
 ]

@@ -42,7 +42,7 @@ def learning_curves(
             f"Received: {len(measured)} and {len(validation)} values."
         )
     axes = bare((figure or new_figure(4.4, 2.9)).add_subplot())
-    epochs = np.arange(1, len(training) + 1)
+    epochs = np.arange(1, len(validation) + 1)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     if best_epoch is not None:
         axes.axvline(best_epoch, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
@@ -100,7 +100,7 @@ def _marker(epochs: np.ndarray) -> str:
 def _label_ends(axes: Axes, epoch: int, series: dict[str, tuple[Sequence[float], str]]) -> None:
     """Writes each series' name at its end, the higher one above, so that no legend has to be looked up."""
     ends = sorted(series.items(), key=lambda item: float(np.nan_to_num(item[1][0][-1])))
-    for (name, (values, color)), va, shift in zip(ends, ("top", "bottom"), (-3, 3), strict=True):
+    for (name, (values, color)), va, shift in zip(ends, ("top", "bottom"), (-3, 3), strict=False):
         if np.isfinite(values[-1]):
             axes.annotate(
                 name,

@@ -12,7 +12,7 @@ from atrous.tasks.detection.recipe import Detection
 BOXES_FOLDER = Detection(
     name="boxes-folder",
     epochs=30,
-    batch_size=8,
-    learning_rate=1e-3,
+    batch_size=4,
+    learning_rate=2e-3,
     decay="poly",
 )

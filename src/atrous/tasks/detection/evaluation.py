@@ -22,9 +22,6 @@ LARGEST = 2**22  # pixels of an image that is computed whole; above, `atrous.til
 MEMORY = "2GB"
 LEAST = 0.05
 """Probability of a class below which a location says nothing, as in FCOS."""
-FOUND = 0.5
-"""Intersection over union from which on an object counts as found, where one number has to do."""
-_LOSSES = {name: loss for name, loss in fcos.LOSSES.items()}
 
 
 class Detector:
@@ -112,10 +109,10 @@ def figures(
 
     Returns:
         `ap`: area below precision over recall, its mean over classes and over least overlaps of 0.5, 0.55, …, 0.95; `ap50`,
-        `ap75`: at one overlap; `ap_small`, `ap_medium`, `ap_large`: of objects up to 32², to 96², and above, in pixels; `ar100`:
-        mean recall with at most 100 boxes an image. All 0..1, or `None` without an object. `confidence`, and from it on, at an
-        overlap of 0.5, `precision` and `recall`. `objects`, `boxes`: how many there are and how many were said. `classes`: for
-        each name `ap`, `ap50`, `precision`, `recall`, `objects`.
+        `ap75`: at one overlap; `ap_small`, `ap_medium`, `ap_large`: of objects of up to 32², up to 96², and more pixels;
+        `ar100`: mean recall with at most 100 boxes an image. All 0..1, or `None` without an object (`ap`: 0). `confidence`, and from it
+        on, at an overlap of 0.5, `precision` and `recall`; `objects`, `boxes`: how many there are and how many were said.
+        `classes`: for each name `ap`, `ap50`, `precision`, `recall`, `objects`.
     """
     evaluated = coco(truth, found, len(class_names))
     precision, recall = evaluated.eval["precision"], evaluated.eval["recall"]  # (overlaps, recalls, classes, sizes, most)
@@ -124,6 +121,7 @@ def figures(
     hits, said, there = counts(evaluated, confidence)
     return {
         **{name: _mean(values) for name, values in named.items()},
+        "ap": _mean(named["ap"]) or 0.0,  # epochs are chosen by it, even where nothing is to be found
         "ar100": _mean(recall[..., 0, -1]),
         "confidence": confidence,
         "precision": _share(hits.sum(), said.sum()),
@@ -173,16 +171,42 @@ def counts(evaluated: Any, confidence: float) -> tuple[NDArray[np.int64], NDArra
     """Of each class: boxes that found an object (overlap 0.5), boxes said, and objects; what is ignored counts nowhere."""
     classes = len(evaluated.params.catIds)
     hits, said, there = (np.zeros(classes, np.int64) for _ in range(3))
-    images = len(evaluated.params.imgIds)
-    for i, each in enumerate(evaluated.evalImgs):  # classes, sizes, images: of all sizes the first
-        label, size = i // images // len(evaluated.params.areaRng), i // images % len(evaluated.params.areaRng)
-        if each is None or size:
-            continue
+    for each in _of_all_sizes(evaluated):
+        label = each["category_id"]
         counted = (np.array(each["dtScores"]) >= confidence) & ~np.asarray(each["dtIgnore"][0], bool)
         hits[label] += int((counted & (each["dtMatches"][0] > 0)).sum())
         said[label] += int(counted.sum())
         there[label] += int((~np.asarray(each["gtIgnore"], bool)).sum())
     return hits, said, there
+
+
+def balance(evaluated: Any) -> tuple[float, float, float] | None:
+    """The score from which on precision and recall, of all classes together and at an overlap of 0.5, are best balanced (F1).
+
+    Returns:
+        Score, precision, recall; `None` if nothing was found.
+    """
+    scores, hits, there = [], [], 0
+    for each in _of_all_sizes(evaluated):
+        counted = ~np.asarray(each["dtIgnore"][0], bool)
+        scores.append(np.asarray(each["dtScores"], np.float64)[counted])
+        hits.append((each["dtMatches"][0] > 0)[counted])
+        there += int((~np.asarray(each["gtIgnore"], bool)).sum())
+    score, hit = (np.concatenate(each) if each else np.zeros(0) for each in (scores, hits))
+    if not hit.any():
+        return None
+    order = np.argsort(-score, kind="stable")
+    found, said = hit[order].cumsum(), np.arange(1, len(order) + 1)
+    best = int((2 * found / (said + there)).argmax())
+    return float(score[order][best]), float(found[best] / said[best]), float(found[best] / there)
+
+
+def _of_all_sizes(evaluated: Any) -> Iterator[Any]:
+    """What pycocotools found in each image of each class, in this order; objects of all sizes, which are the first range."""
+    images, sizes = len(evaluated.params.imgIds), len(evaluated.params.areaRng)
+    for i, each in enumerate(evaluated.evalImgs):
+        if each is not None and i // images % sizes == 0:
+            yield each
 
 
 def batches_of_one_size(

@@ -58,7 +58,7 @@ def predict(
     confidence: float,
     **tiles: Any,
 ) -> list[BoxPrediction]:
-    """Predicts files and the images in folders, in order; into `output/boxes.json` and `output/overlays`, if there is an output.
+    """Predicts files and the images in folders, in order; into `output/boxes.json` and `output/overlays`, if there is one.
 
     Raises:
         FileNotFoundError: There is no image in a folder.

@@ -19,8 +19,8 @@ class Detection(FineTuning):
 
     Args:
         backbone: A name of `atrous.models.ResNet`'s table, or of `keras.applications`.
-        output_stride: Pixels between neighbouring locations, each of which may be of one object: small objects want a small one.
-        rates: Of the encoder's residual blocks, for an output stride of 32, as published; at 8 they are four times as large.
+        output_stride: Pixels between neighbouring locations, each of which says one box: small objects want a small one.
+        rates: Of the encoder's residual blocks, for an output stride of 32, as published; at 16 they are twice as large.
             If all are 1, every rate in the network is, the backbone's, too, and nothing else changes: parameters and sizes of
             maps stay. `1` alone stands for as many as the default has.
         filters: Of encoder and towers.
@@ -42,15 +42,15 @@ class Detection(FineTuning):
     task: str = "detection"
     metric: str = "ap"
     backbone: str = option("resnet_14_small", "resnet_14_small … resnet_101, or of keras.applications.")
-    output_stride: int = option(8, "Pixels between neighbouring locations: 8 or 16.")
+    output_stride: int = option(16, "Pixels between neighbouring locations: 16, or 8 for small objects.")
     rates: tuple[int, ...] = option((1, 2), "Of the encoder for output stride 32 (published 2,4,6,8); 1: no dilation anywhere.")
     filters: int = option(64, "Of encoder and towers; published 256.")
     depth: int = option(2, "Convolutions in each tower; published 4.")
     crop_size: tuple[int, int] | None = option(None, "Height and width of what is cut out of training images.", "N|H,W")
     augment: tuple[str, ...] = option(AUGMENTATIONS, f"Random changes of images and boxes: {', '.join(AUGMENTATIONS)}.")
     scales: tuple[float, ...] = option((0.75, 1.5), "Least and largest factor of scale.", "X,X")
-    confidence: float = option(0.3, "Least score of a box that is shown and counted; the average precision is of all.")
-    overlap: float = option(0.6, "Of two boxes that share more of their union, the worse one is dropped.")
+    confidence: float = option(0.4, "Least score of a box that is shown and counted; the average precision is of all.")
+    overlap: float = option(0.5, "Of two boxes that share more of their union, the worse one is dropped.")
 
     network_choices: ClassVar[tuple[str, ...]] = ("backbone", "output_stride", "rates", "filters", "depth")
     facts: ClassVar[tuple[str, ...]] = ("class_names", "category_ids", "image_size", "objects", "skipped", "mended")

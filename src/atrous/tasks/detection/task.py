@@ -39,7 +39,7 @@ class DetectionTask(Task[DetectionData]):
         return load_detection(source, recipe.seed, recipe.strict, None if config is None else config.class_names)
 
     def facts(self, data: DetectionData) -> dict[str, Any]:
-        """Names and numbers of classes, the images' median size, training objects of each class, what was left out or mended."""
+        """Names and numbers of classes, the images' median size, training objects of each class, what was wrong."""
         return {
             "class_names": data.class_names,
             "category_ids": data.category_ids,
@@ -62,6 +62,9 @@ class DetectionTask(Task[DetectionData]):
         if len(data.mended) > _TOLD:
             told.append(f"Mended: boxes of {len(data.mended) - _TOLD} more images; the report names them.")
         absent = [name for name, count in zip(data.class_names, data.train.counts, strict=True) if not count]
+        for name, part in (("validation", data.validation), ("test", data.test)):
+            if not part.counts.any():
+                told.append(f"The {name} part, {len(part)} images, has no object: nothing can be measured there.")
         return told + ([f"No training image has an object of {', '.join(absent)}."] if absent else [])
 
     def build(self, config: Config, policy: str) -> keras.Model:
