@@ -149,9 +149,11 @@ def test_taps_in_the_padding_count_and_cost_nothing(function, rate):
 
 
 def test_the_whole_table_without_onednn():
+    """Every cell that oneDNN has kernels for, and every node; derivatives of higher order are made of the same nodes."""
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
         pytest.skip("this is that run")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(Path(__file__))]
+    chosen = ["-k", "(every_cell and not float64) or one_convolution_node or taps_in_the_padding"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen, str(Path(__file__))]
     done = subprocess.run(
         command, env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}, capture_output=True, text=True, cwd=Path(__file__).parents[1]
     )
