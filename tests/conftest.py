@@ -1,7 +1,9 @@
 """Settings of the whole suite."""
 
+import fcntl
 import gc
 import os
+import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -19,6 +21,26 @@ settings.load_profile("atrous")
 def pytest_collection_finish():
     """What was imported stays: the garbage collector needn't look through it, hundreds of thousands of objects, every time."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Gives a folder that is made once for all workers, by `once(name, make)`, where `make` is called with the empty folder."""
+    own = tmp_path_factory.getbasetemp()
+    base = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def folder(name, make):
+        place = base / name
+        with open(base / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (place / "made").exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                make(place)
+                (place / "made").touch()
+        return place
+
+    return folder
 
 
 @pytest.fixture(autouse=True)

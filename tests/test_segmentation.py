@@ -39,16 +39,20 @@ def command(words, monkeypatch, capsys):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = blobs.folders(tmp_path_factory.mktemp("data") / "blobs", count=12)
-    whole = (folder / "images" / "11.jpg").read_bytes()
-    (folder / "images" / "11.jpg").write_bytes(whole[: len(whole) // 2])
-    return folder
+def data(once):
+    def make(place):
+        file = blobs.folders(place / "blobs", count=12) / "images" / "11.jpg"
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+
+    return once("segmentation-data", make) / "blobs"
 
 
 @pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
-    return atrous.train("segmentation", data, output=tmp_path_factory.mktemp("runs") / "first", **OPTIONS)
+def run(data, once):
+    return Run(
+        once("segmentation", lambda place: atrous.train("segmentation", data, output=place / "first", **OPTIONS)) / "first"
+    )
 
 
 def test_a_run_learns_and_says_how_well(run):
@@ -346,7 +350,7 @@ def test_a_full_disk_says_how_to_go_on(run, monkeypatch, capsys):
             ["train", "segmentation", "--depth", "3"],
             "`--depth` must be an option of the task, segmentation. Received: an option of image",
         ),
-        (["train", "--backbone", "x"], "`--backbone` must be an option of the task, image-classification"),
+        (["train", "--crop-size", "32"], "`--crop-size` must be an option of the task, image-classification"),
         (["train", "segmentation", "--data", "x", "--augment", "mirror"], "`augment` must be one of scale, crop, flip, colour"),
         (["train", "segmentation", "--data", "x", "--scales", "2,1"], "`scales` must be the least and the largest factor"),
         (["train", "segmentation", "--data", "x", "--from", "nowhere"], "`run` must be a folder that `atrous train` made"),
