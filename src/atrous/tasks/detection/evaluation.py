@@ -110,9 +110,9 @@ def figures(
     Returns:
         `ap`: area below precision over recall, its mean over classes and over least overlaps of 0.5, 0.55, …, 0.95; `ap50`,
         `ap75`: at one overlap; `ap_small`, `ap_medium`, `ap_large`: of objects of up to 32², up to 96², and more pixels;
-        `ar100`: mean recall with at most 100 boxes an image. All 0..1, or `None` without an object (`ap`: 0). `confidence`, and from it
-        on, at an overlap of 0.5, `precision` and `recall`; `objects`, `boxes`: how many there are and how many were said.
-        `classes`: for each name `ap`, `ap50`, `precision`, `recall`, `objects`.
+        `ar100`: mean recall with at most 100 boxes an image. All 0..1; without an object `ap` is 0, all others are `None`.
+        `confidence`, and from it on, at an overlap of 0.5, `precision` and `recall`; `objects`, `boxes`: how many there are and
+        how many were said. `classes`: for each name `ap`, `ap50`, `precision`, `recall`, `objects`.
     """
     evaluated = coco(truth, found, len(class_names))
     precision, recall = evaluated.eval["precision"], evaluated.eval["recall"]  # (overlaps, recalls, classes, sizes, most)
