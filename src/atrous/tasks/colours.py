@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LAYERS: tuple[Any, ...] = (  # only what they draw is seeded here
-    lambda: keras.layers.RandomBrightness(0.25, dtype="float32"),
-    lambda: keras.layers.RandomContrast(0.4, dtype="float32"),
-    lambda: keras.layers.RandomSaturation((0.3, 0.7), dtype="float32"),
+    lambda: keras.layers.RandomBrightness(0.15, dtype="float32"),
+    lambda: keras.layers.RandomContrast(0.2, dtype="float32"),
+    lambda: keras.layers.RandomSaturation((0.4, 0.6), dtype="float32"),
 )
 
 
