@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -57,13 +58,16 @@ class TensorBoard(keras.callbacks.Callback):
     def _write(self, row: Row) -> None:
         import tensorflow as tf
 
-        for name, value in row.items():
-            if name != "epoch":
-                writer = self._writers["validation" if name.startswith("val_") else "train"]
-                with writer.as_default(step=int(row["epoch"])):
-                    tf.summary.scalar(name.removeprefix("val_"), value)
-        for writer in self._writers.values():
-            writer.flush()
+        try:
+            for name, value in row.items():
+                if name != "epoch":
+                    writer = self._writers["validation" if name.startswith("val_") else "train"]
+                    with writer.as_default(step=int(row["epoch"])):
+                        tf.summary.scalar(name.removeprefix("val_"), value)
+            for writer in self._writers.values():
+                writer.flush()
+        except tf.errors.OpError as error:  # it doesn't tell a full disk from a missing folder
+            raise OSError(errno.EIO, "Logs for TensorBoard can't be written", str(self.folder)) from error
 
 
 def _graph(model: keras.Model) -> Any:

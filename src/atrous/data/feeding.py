@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -26,8 +27,16 @@ def feed(batches: ReadAhead) -> Any:
         return batches
     import tensorflow as tf
 
+    def read() -> Iterator[Any]:
+        for index in range(len(batches)):
+            try:
+                batch = batches[index]
+            except Exception:  # raised here, TensorFlow would print pages of it; it is kept as `batches.error`
+                return
+            yield batch
+
     signature = tf.nest.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), batches[0])
-    fed = tf.data.Dataset.from_generator(lambda: (batches[i] for i in range(len(batches))), output_signature=signature)
+    fed = tf.data.Dataset.from_generator(read, output_signature=signature)
     options = tf.data.Options()
     options.autotune.enabled = False
     return fed.apply(tf.data.experimental.assert_cardinality(len(batches))).with_options(options)

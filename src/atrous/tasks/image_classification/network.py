@@ -121,18 +121,8 @@ def _backbone(recipe: ImageClassification, size: tuple[int | None, int | None], 
     name, stride = str(recipe.backbone), recipe.output_stride
     if name not in VARIANTS and not name.startswith("drn_"):
         return _application(recipe, shape, policy)
-    if recipe.weights == "imagenet":
-        raise ValueError(
-            "`weights` must be None or a file for a built-in backbone; weights of PyTorch are imported by "
-            f"`atrous.surgery.import_weights`. Received: weights='imagenet' with backbone={name!r}."
-        )
     made: dict[str, Any] = {"input_shape": shape, "include_top": False, "include_preprocessing": True, "dtype": policy}
-    if name in VARIANTS:
-        backbone = ResNet(name, output_stride=stride or 32, **made)
-    elif stride in (None, 8):
-        backbone = DRN(name.removeprefix("drn_"), **made)
-    else:
-        raise ValueError(f"`output_stride` must be 8, or left out, with a DRN. Received: output_stride={stride}.")
+    backbone = ResNet(name, output_stride=stride or 32, **made) if name in VARIANTS else DRN(name.removeprefix("drn_"), **made)
     return undilated(backbone) if recipe.is_undilated else backbone
 
 

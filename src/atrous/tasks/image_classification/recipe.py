@@ -113,6 +113,15 @@ class ImageClassification(FineTuning):
                     "`rates` must be 1, or left out, with `backbone`, whose rates follow from `output_stride`. "
                     f"Received: rates={self.rates} with backbone={self.backbone!r}."
                 )
+            if self.backbone.startswith("drn_") and self.output_stride not in (None, 8):
+                raise ValueError(
+                    f"`output_stride` must be 8, or left out, with a DRN. Received: output_stride={self.output_stride}."
+                )
+            if self.weights == "imagenet" and self.backbone.islower():  # as names of built-in backbones are
+                raise ValueError(
+                    "`weights` must be None or a file for a built-in backbone; weights of PyTorch are imported by "
+                    f"`atrous.surgery.import_weights`. Received: weights='imagenet' with backbone={self.backbone!r}."
+                )
         elif self.output_stride is not None or self.weights == "imagenet":
             name = "weights" if self.output_stride is None else "output_stride"
             value = getattr(self, name)
