@@ -146,6 +146,20 @@ def test_large_images_go_tile_by_tile_and_come_out_the_same(run):
     assert (whole != tiled).mean() < 1e-3  # where two classes are as likely, rounding decides
 
 
+def test_photographs_far_larger_than_those_for_training_are_told_of_and_shrunk(run, tmp_path):
+    large = Image.fromarray(blobs.draw(1, side=480)[0][0])
+    large.save(tmp_path / "large.png")
+    large.resize((40, 40), Image.Resampling.BILINEAR).save(tmp_path / "small.png")
+    plain, shrunk = (atrous.predict(run, tmp_path / "large.png", longest=longest)[0] for longest in (None, 40))
+    assert "as large as those for training" in plain.note
+    assert "--longest" in plain.note
+    assert (shrunk.note, shrunk.labels.shape) == (None, (480, 480))
+    (alone,) = atrous.predict(run, tmp_path / "small.png", longest=40)
+    np.testing.assert_array_equal(shrunk.labels[6::12, 6::12], alone.labels)
+    with pytest.raises(ValueError, match=r"`longest` must be a positive integer. Received: longest=0"):
+        atrous.predict(run, tmp_path / "small.png", longest=0)
+
+
 def test_a_resumed_run_goes_on_and_is_compared(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("atrous.report.write", lambda run: run.report_file.write_text("report"))
     copy = Run(shutil.copytree(run.path, tmp_path / "copy"))

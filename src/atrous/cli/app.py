@@ -33,6 +33,12 @@ Scales = Annotated[
     str | None,
     typer.Option(metavar="X,X,…", help="Of segmentation: sizes at which images are looked at, such as 0.75,1,1.25."),
 ]
+Confidence = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X", help="Of detection: least score of a box that is told, or counted. Default: the run's.", show_default=False
+    ),
+]
 Flip = Annotated[bool, typer.Option("--flip", help="Of segmentation: look at mirrored images, too.")]
 
 
@@ -53,11 +59,12 @@ def evaluate(
     data: Data = None,
     scales: Scales = None,
     flip: Flip = False,
+    confidence: Confidence = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Test a run's model: loss, the task's metric, and each class."""
     workflow = messages.load_workflow(as_json)
-    result = workflow.evaluate(run, data, **given(scales=numbers("scales", scales), flip=flip))
+    result = workflow.evaluate(run, data, **given(scales=numbers("scales", scales), flip=flip, confidence=confidence))
     if as_json:
         print(json.dumps(result))
     else:
@@ -71,27 +78,38 @@ def predict(
         list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or folders of them.", show_default=False)
     ],
     output: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where masks and overlays are written, or a table: predictions.csv.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where masks or boxes.json and overlays are written, or predictions.csv."),
     ] = None,
     top: Annotated[
         int | None, typer.Option(metavar="K", help="Of image classification: the K most probable classes, not the first alone.")
     ] = None,
     scales: Scales = None,
     flip: Flip = False,
-    tile: Annotated[int | None, typer.Option(help="Of segmentation: side of tiles in pixels, for large images.")] = None,
+    confidence: Confidence = None,
+    longest: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Of segmentation: shrink images to N pixels on the longer side; masks keep their size."),
+    ] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Of segmentation and detection: side of tiles in pixels, for large images.")
+    ] = None,
     memory: Annotated[
-        str | None, typer.Option(metavar="BYTES", help="Of segmentation: what tiles may take, such as 2GB.")
+        str | None, typer.Option(metavar="BYTES", help="Of segmentation and detection: what tiles may take, such as 2GB.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, as when not on a terminal.")] = False,
 ) -> None:
     """Say what is in images."""
     as_json = as_json or not sys.stdout.isatty()
-    options = given(scales=numbers("scales", scales), flip=flip, tile=tile, memory=memory, top=top)
+    options = given(scales=numbers("scales", scales), flip=flip, confidence=confidence, longest=longest)
+    options |= given(tile=tile, memory=memory, top=top)
     predictions = messages.load_workflow(as_json).predict(run, images, output=output, **options)
     if as_json:
         messages.prediction_lines(predictions)
     else:
         messages.prediction_table(predictions)
+    for note in dict.fromkeys(note for each in predictions if (note := getattr(each, "note", None))):
+        messages.error(note)
     errors = [prediction.error for prediction in predictions if prediction.error]
     for error in errors:
         messages.error(error)

@@ -15,7 +15,10 @@ from atrous.data.files import image_files
 from atrous.data.images import read_pixels
 from atrous.data.masks import to_palette_image
 from atrous.run import replacing
+from atrous.spec import parse_integer
 from atrous.tasks.segmentation.evaluation import Segmenter
+
+_FAR_LARGER = 4  # times the size of training images
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class MaskPrediction:
         overlay: The image with the mask over it, a JPEG, likewise.
         classes: Share of each class that is there, the largest first.
         error: Why the image could not be read.
+        note: What the user should know of it.
     """
 
     file: str
@@ -37,6 +41,7 @@ class MaskPrediction:
     overlay: str | None = None
     classes: dict[str, float] | None = None
     error: str | None = None
+    note: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """File, what was written, and the shares of classes; or why there is nothing."""
@@ -52,14 +57,28 @@ def predict(
     output: Path | None,
     class_names: Sequence[str],
     palette: Sequence[Sequence[int]],
+    trained_on: Sequence[int],
+    longest: int | None = None,
     **tiles: Any,
 ) -> list[MaskPrediction]:
     """Predicts files and the images in folders, in order; into `output/masks` and `output/overlays`, if there is an output.
 
+    Args:
+        segmenter: The network.
+        given: Files and folders.
+        output: Where files are written.
+        class_names: Label → name.
+        palette: Red, green, blue of each class.
+        trained_on: Height and width of the training images.
+        longest: Pixels that the longer side of an image is shrunk to before; its mask has the image's own size.
+        **tiles: As for `Segmenter.labels`.
+
     Raises:
+        ValueError: `longest` isn't a positive integer.
         FileNotFoundError: There is no image in a folder.
         OSError: Nothing can be written there.
     """
+    longest = None if longest is None else parse_integer("longest", longest)
     predictions: list[MaskPrediction] = []
     taken: set[str] = set()
     for root in given:
@@ -78,16 +97,36 @@ def predict(
                 why = f"`files` must be files that can be read. Received: {str(file)!r}: {error.strerror or error}."
                 predictions.append(MaskPrediction(str(file), error=why))
                 continue
-            labels = segmenter.labels(image, **tiles)
-            shares = _shares(labels, class_names)
+            labels = _labels(segmenter, image, longest, tiles)
+            shares, note = _shares(labels, class_names), None if longest else _too_large(image, trained_on)
             if output is None:
-                predictions.append(MaskPrediction(str(file), labels=labels, classes=shares))
+                predictions.append(MaskPrediction(str(file), labels=labels, classes=shares, note=note))
             else:
                 mask, over = output / "masks" / f"{unique}.png", output / "overlays" / f"{unique}.jpg"
                 _write(to_palette_image(labels, palette), mask)
                 _write(Image.fromarray(overlay(image, labels, palette)), over)
-                predictions.append(MaskPrediction(str(file), mask=str(mask), overlay=str(over), classes=shares))
+                predictions.append(MaskPrediction(str(file), mask=str(mask), overlay=str(over), classes=shares, note=note))
     return predictions
+
+
+def _labels(segmenter: Segmenter, image: NDArray[np.uint8], longest: int | None, tiles: dict[str, Any]) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    if longest is None or max(height, width) <= longest:
+        return segmenter.labels(image, **tiles)
+    shrunk = [max(1, round(longest * n / max(height, width))) for n in (width, height)]
+    small = np.asarray(Image.fromarray(image).resize((shrunk[0], shrunk[1]), Image.Resampling.BILINEAR))
+    labels = segmenter.labels(small, **tiles)
+    return np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
+
+
+def _too_large(image: NDArray[np.uint8], trained_on: Sequence[int]) -> str | None:
+    times = max(image.shape[:2]) / max(trained_on)
+    if times < _FAR_LARGER:
+        return None
+    return (
+        f"An image is {times:.0f} times as large as those for training: if things in it are, too, they are not recognised. "
+        f"With longest={max(trained_on)} (--longest {max(trained_on)}) it is shrunk first."
+    )
 
 
 def overlay(image: NDArray[np.uint8], labels: NDArray[np.uint8], palette: Sequence[Sequence[int]]) -> NDArray[np.uint8]:

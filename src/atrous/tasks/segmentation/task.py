@@ -87,11 +87,12 @@ class SegmentationTask(Task[SegmentationData]):
         return result if segmenter.is_plain else {**result, "scales": segmenter.scales, "flip": segmenter.flip}
 
     def predict(self, run: Run, files: Iterable[Path], output: Path | None, **options: Any) -> list[MaskPrediction]:
-        """Masks of images: see `prediction.predict`; options are `scales`, `flip`, `tile`, `memory`."""
-        check_options(options, ("scales", "flip", "tile", "memory"), run.config)
+        """Masks of images: see `prediction.predict`; options are `scales`, `flip`, `longest`, `tile`, `memory`."""
+        check_options(options, ("scales", "flip", "longest", "tile", "memory"), run.config)
         asked = {name: options.pop(name) for name in ("scales", "flip") if name in options}
         segmenter = Segmenter(run.load_model(), network.stride_of(cast(Segmentation, run.config.recipe)), **asked)
-        return predict(segmenter, files, output, run.config.class_names, run.config.palette, **options)
+        config = run.config
+        return predict(segmenter, files, output, config.class_names, config.palette, config.image_size, **options)
 
     def report(self, run: Run, model: keras.Model, data: SegmentationData, test: Mapping[str, Any]) -> Contents:
         """Classes, confusion, pictures of mistakes, what the network sees."""
