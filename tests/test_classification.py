@@ -292,6 +292,12 @@ def test_a_file_that_vanishes_in_training_is_one_sentence(data, tmp_path, monkey
         atrous.train(data=data, output=tmp_path / "run", **SMALL)
 
 
+def test_a_network_that_cannot_be_made_leaves_no_folder(data, tmp_path):
+    with pytest.raises(ValueError, match=r"`weights` must be .* file that exists"):
+        atrous.train(data=data, output=tmp_path / "run", weights=str(tmp_path / "nowhere.keras"), **SMALL)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_output_that_cannot_be_written_is_one_sentence(data, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(

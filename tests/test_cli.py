@@ -8,6 +8,7 @@ import pytest
 import atrous
 import shapes
 from atrous.cli import main, messages
+from atrous.recipes import TASKS
 from atrous.run import Run
 
 
@@ -72,7 +73,7 @@ def test_train_prints_lines_that_a_machine_can_read(command, data, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["train", "chess"], "`task` must be one of image-classification, segmentation. Received: task='chess'"),
+        (["train", "chess"], f"`task` must be one of {', '.join(TASKS)}. Received: task='chess'"),
         (["train", "--data", "minst"], "must be one of fashion-mnist, fashion-mnist-full, cifar10, or a folder"),
         (["train", "--rates", "two"], "`--rates` must be integers with commas between. Received: --rates two"),
         (["train", "--rates", "0"], "`rates` must be a positive integer. Received: rates=0"),

@@ -18,7 +18,7 @@ def test_any_other_data_set_has_the_general_recipe():
 
 
 def test_an_unknown_task_lists_the_tasks():
-    with pytest.raises(ValueError, match=r"`task` must be one of image-classification, segmentation. Received: task='chess'"):
+    with pytest.raises(ValueError, match=rf"`task` must be one of {', '.join(TASKS)}. Received: task='chess'"):
         find("chess", "fashion-mnist")
 
 

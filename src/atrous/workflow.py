@@ -71,7 +71,11 @@ def train(
     run = _create(output, _config(recipe, source, dataset))
     for note in trained.notes(dataset):
         progress.note(note)
-    training.train(run, dataset, progress)
+    try:
+        training.train(run, dataset, progress)
+    except ValueError:
+        _forget(run)
+        raise
     progress.finished(run)
     return run
 
@@ -199,6 +203,13 @@ def _create(output: str | Path | None, config: Config) -> Run:
         raise _no_folder(output, error) from error
     except OSError as error:
         raise _no_folder(output, error) from error
+
+
+def _forget(run: Run) -> None:
+    """Takes away the folder of a run whose network could not be made: nothing but the config is in it, and its name is free."""
+    if [file.name for file in run.path.iterdir()] == ["config.json"]:
+        (run.path / "config.json").unlink()
+        run.path.rmdir()
 
 
 def _no_folder(output: str | Path | None, error: OSError) -> OSError:
