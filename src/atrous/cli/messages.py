@@ -162,6 +162,8 @@ def _table(*columns: str) -> Any:
 
 def _figure(value: Any) -> str:
     """As a table has it: a share in percent, a count, several shares by their names, classes with theirs, or text."""
+    if isinstance(value, list) and value and "bbox" in value[0]:
+        return f"{len(value):,}"
     if isinstance(value, list):
         return ", ".join(f"{each['class']} {_figure(each['probability'])}" for each in value)
     if isinstance(value, Mapping):

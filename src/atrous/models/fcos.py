@@ -177,6 +177,7 @@ def decode(
     score_threshold: float = 0.05,
     iou_threshold: float = 0.6,
     max_detections: int = 100,
+    max_candidates: int = MOST_CANDIDATES,
 ) -> list[Detections]:
     """Boxes of what a detector says.
 
@@ -187,6 +188,7 @@ def decode(
         score_threshold: Least probability of a class.
         iou_threshold: Of two boxes of one class that share more, the one with the lower score is dropped.
         max_detections: Most boxes an image.
+        max_candidates: Most locations and classes an image that are looked at for boxes, those with the best scores.
 
     Returns:
         What is in each image of the batch.
@@ -211,14 +213,16 @@ def decode(
     corners = np.concatenate([points - distances[..., :2], points + distances[..., 2:]], axis=-1)
     corners = np.clip(corners, 0, [width, height, width, height]).astype("float32")
     return [
-        _detections(boxes.reshape(-1, 4), each.reshape(-1, each.shape[-1]), iou_threshold, max_detections)
+        _detections(boxes.reshape(-1, 4), each.reshape(-1, each.shape[-1]), iou_threshold, max_detections, max_candidates)
         for boxes, each in zip(corners, scores, strict=True)
     ]
 
 
-def _detections(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, max_detections: int) -> Detections:
+def _detections(
+    boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, max_detections: int, max_candidates: int
+) -> Detections:
     """Of one image: boxes (locations, 4), scores (locations, classes), 0 where there is none."""
-    candidates = np.argsort(-scores, axis=None, kind="stable")[:MOST_CANDIDATES]
+    candidates = np.argsort(-scores, axis=None, kind="stable")[:max_candidates]
     place, classes = np.unravel_index(candidates[scores.flat[candidates] > 0], scores.shape)
     boxes, best = boxes[place], scores[place, classes]
     # Moved apart by class, boxes of two classes share nothing.

@@ -19,7 +19,7 @@ from atrous.tasks.recipe import spoken
 if TYPE_CHECKING:
     from atrous.run import Run
 
-COMMON = ("examples", "loss", "confusion", "classes")
+COMMON = ("examples", "loss", "confidence", "confusion", "classes")
 """What `test.json` holds beside shares."""
 
 
@@ -82,7 +82,7 @@ def _results(runs: Sequence[Run]) -> list[dict[str, Any]]:
     recipe = runs[0].config.recipe
     tests = [run.test or {} for run in runs]
     shares = [name for name, value in tests[0].items() if isinstance(value, float) and name not in COMMON]
-    shares = [name for name in shares if all(name in test for test in tests)]
+    shares = [name for name in shares if all(isinstance(test.get(name), float) for test in tests)]
     rows = [
         _row(f"test {spoken(name)}", [test[name] for test in tests], lambda v: f"{100 * v:.2f} %", best=_best(recipe, name))
         for name in sorted(shares, key=lambda name: name != recipe.metric)
@@ -144,4 +144,4 @@ def _curves(runs: Sequence[Run], names: Sequence[str], column: str) -> Markup:
     label = spoken(column.replace("val_", "validation "))
     axes = compared_curves(series, metric=label)
     ends = ", ".join(f"{name} ends at {values[-1]:.3f}" for name, values in series.items() if values)
-    return embed.svg(axes, name=column.replace("_", "-"), alt=f"{label.capitalize()} over the epochs: {ends}.")
+    return embed.svg(axes, name=column.replace("_", "-"), alt=f"{label} over the epochs: {ends}.")

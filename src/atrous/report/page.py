@@ -112,7 +112,7 @@ def _curves(metrics: list[dict[str, Any]], best: int | None, labels: Mapping[str
         validation = [row[f"val_{metric}"] for row in metrics]
         axes = plots.learning_curves(training, validation, metric=label, best_epoch=best)
         alt = (
-            f"{spoken(metric).capitalize()} over {len(metrics)} epochs: "
+            f"{spoken(metric)} over {len(metrics)} epochs: "
             + (f"training ends at {training[-1]:.3f}, " if training else "")
             + f"validation at {validation[-1]:.3f}; at the best epoch, {best}, validation is {validation[best - 1]:.3f}."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -106,10 +107,11 @@ class Recipe:
 def spoken(metric: str) -> str:
     """The name of a metric as people write it.
 
-    >>> spoken("mean_iou"), spoken("accuracy")
-    ('mean IoU', 'accuracy')
+    >>> spoken("mean_iou"), spoken("accuracy"), spoken("ap50")
+    ('mean IoU', 'accuracy', 'AP50')
     """
-    return metric.replace("_", " ").replace("iou", "IoU")
+    words = metric.replace("_", " ").replace("iou", "IoU")
+    return re.sub(r"\b(ap|ar)(?=\d*\b)", lambda found: found[0].upper(), words)
 
 
 def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from atrous.tasks.detection.network import one_map, taken_apart
 
 LARGEST = 2**22  # pixels of an image that is computed whole; above, `atrous.tiled.predict` gives the same in less memory
 MEMORY = "2GB"
+_MOST = 100  # boxes an image, as COCO's figures look at
 LEAST = 0.05
 """Probability of a class below which a location says nothing, as in FCOS."""
 
@@ -31,10 +33,11 @@ class Detector:
         model: Pixels → maps.
         output_stride: Of the maps; height and width are padded to a multiple of it, by repeating the edge.
         overlap: Of two boxes of one class that share more of their union, the worse one is dropped.
+        usual: Height and width of images as the network knows them: there may be 100 boxes in each of that size.
     """
 
-    def __init__(self, model: keras.Model, output_stride: int, overlap: float) -> None:
-        self.model, self.stride, self.overlap = model, output_stride, overlap
+    def __init__(self, model: keras.Model, output_stride: int, overlap: float, usual: tuple[int, int] | None = None) -> None:
+        self.model, self.stride, self.overlap, self.usual = model, output_stride, overlap, usual
 
     def maps(self, images: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """What the network says of images (b, height, width, 3), 0..255: maps of the padded images."""
@@ -43,7 +46,9 @@ class Detector:
 
     def decoded(self, maps: Any, size: tuple[int, int]) -> list[Detections]:
         """Boxes in images of a height and width, of their maps."""
-        return [_with_area(each) for each in fcos.decode(maps, size, self.stride, LEAST, self.overlap)]
+        several = 1 if self.usual is None else max(1, math.ceil(math.prod(size) / math.prod(self.usual)))
+        most = {"max_detections": several * _MOST, "max_candidates": several * fcos.MOST_CANDIDATES}
+        return [_with_area(each) for each in fcos.decode(maps, size, self.stride, LEAST, self.overlap, **most)]
 
     def detections(self, image: NDArray[np.uint8], tile: Any = None, memory: int | str = MEMORY) -> Detections:
         """What is in one image (height, width, 3) of any size.

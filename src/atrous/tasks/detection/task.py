@@ -87,14 +87,14 @@ class DetectionTask(Task[DetectionData]):
         check_options(options, ("confidence",), config)
         recipe = cast(Detection, config.recipe)
         confidence = parse_number("confidence", options.get("confidence", recipe.confidence), 0, 1)
-        return evaluate(_detector(model, recipe), part, config.class_names, recipe.batch_size, confidence)
+        return evaluate(detector_of(model, config), part, config.class_names, recipe.batch_size, confidence)
 
     def predict(self, run: Run, files: Iterable[Path], output: Path | None, **options: Any) -> list[BoxPrediction]:
         """Boxes in images: see `prediction.predict`; options are `confidence`, `tile`, `memory`."""
         check_options(options, ("confidence", "tile", "memory"), run.config)
         recipe = cast(Detection, run.config.recipe)
         confidence = parse_number("confidence", options.pop("confidence", recipe.confidence), 0, 1)
-        detector = _detector(run.load_model(), recipe)
+        detector = detector_of(run.load_model(), run.config)
         return predict(detector, files, output, run.config.class_names, run.config.category_ids, confidence, **options)
 
     def report(self, run: Run, model: keras.Model, data: DetectionData, test: Mapping[str, Any]) -> Contents:
@@ -113,8 +113,10 @@ class DetectionTask(Task[DetectionData]):
 TASK = DetectionTask()
 
 
-def _detector(model: keras.Model, recipe: Detection) -> Detector:
-    return Detector(model, recipe.output_stride, recipe.overlap)
+def detector_of(model: keras.Model, config: Config) -> Detector:
+    """The network, and how the run's recipe reads its maps."""
+    recipe = cast(Detection, config.recipe)
+    return Detector(model, recipe.output_stride, recipe.overlap, config.image_size)
 
 
 def _crop_size(config: Config) -> tuple[int, int]:
