@@ -29,7 +29,10 @@ def tile(
         typer.Option("--input", metavar="FILE", help="The image: .npy, .png, .jpg or .tif, of any size.", show_default=False),
     ],
     output: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where the result goes: .npy, or .png or .tif for labels.", show_default=False)
+        Path,
+        typer.Option(
+            metavar="FILE", help="Where the result goes: .npy, .png or .tif for labels, .json for boxes.", show_default=False
+        ),
     ],
     tile: Annotated[
         str | None,
@@ -52,15 +55,20 @@ def tile(
 ) -> None:
     """Compute a model on an image larger than memory, tile by tile; the result is that of the whole image.
 
+    Of a run of detection, the boxes in the image are written: no object is cut by the edge of a tile.
+
     Stopped or killed, the same command goes on where it was.
     """
     model = messages.load_workflow(as_json).load_model(run)
+    size = integers("tile", tile)
+    if isinstance(getattr(model, "output", None), dict):
+        _boxes(run, model, input_, output, {"tile": size, "memory": memory, "resume": not restart}, as_json)
+        return
     from atrous.tiled.peak import PeakMemory
     from atrous.tiled.predicting import prepared, showing
 
     shape = model.output_shape
     labels = isinstance(shape, tuple) and (shape[-1] or 2) > 1 if argmax is None else argmax
-    size = integers("tile", tile)
     with PeakMemory() as peak, prepared(model, input_, tile=size, memory=memory, approximate=approximate) as (tiling, image):
         messages.note(_plan(tiling), quiet=as_json)
         seconds = -time.perf_counter()
@@ -78,6 +86,30 @@ def tile(
     else:
         megabytes = f"{peak.grown / 1e6:,.0f} MB of memory at most, {peak.mapped / 1e6:,.0f} MB of mapped files"
         messages.note(f"{output}: {seconds:,.1f} s, {facts['seconds_per_megapixel']:.3g} s a megapixel, {megabytes}")
+
+
+def _boxes(run: str, model: Any, file: Path, output: Path, options: dict[str, Any], as_json: bool) -> None:
+    """A detector's part: boxes, and how many of which class."""
+    from atrous.tasks.detection.large import boxes_of
+
+    if output.suffix != ".json":
+        raise ValueError(f"`output` must be a .json file for boxes. Received: output={str(output)!r}.")
+
+    def told(tiling: Any) -> None:
+        messages.note(_plan(tiling), quiet=as_json)
+
+    seconds = -time.perf_counter()
+    try:
+        found = boxes_of(run, model, file, output, told=told, progress=False if as_json else None, **options)
+    except KeyboardInterrupt:
+        messages.error(f"Stopped. The same command goes on with {output}.")
+        raise typer.Exit(130) from None
+    seconds += time.perf_counter()
+    if as_json:
+        print(json.dumps({"output": str(output), "found": found, "seconds": seconds}))
+    else:
+        kinds = ", ".join(f"{name} {count:,}" for name, count in found.items()) or "nothing"
+        messages.note(f"{output}: {kinds}; {seconds:,.1f} s")
 
 
 def _facts(tiling: Any, output: Path, seconds: float, peak: Any) -> dict[str, Any]:

@@ -102,8 +102,8 @@ def inside(objects: Objects, size: tuple[int, int]) -> tuple[Objects, int, int]:
     height, width = size
     with np.errstate(invalid="ignore"):
         cut = np.clip(objects.boxes, 0, np.array([width, height, width, height], np.float32))
-        sides = np.isfinite(objects.boxes).all(axis=-1)[:, None] & (objects.boxes[:, 2:] > objects.boxes[:, :2])
-        there = np.asarray((sides & (cut[:, 2:] > cut[:, :2])).all(axis=-1))
-        out = there & (np.abs(objects.boxes - cut).max(axis=-1, initial=0) > ROUNDING)
+        sides = np.minimum(objects.boxes[:, 2:] - objects.boxes[:, :2], cut[:, 2:] - cut[:, :2])
+        there: NDArray[np.bool_] = np.isfinite(objects.boxes).all(axis=-1) & (sides.min(axis=-1) > 0)
+        beyond: NDArray[np.float32] = np.abs(objects.boxes - cut).max(axis=-1, initial=0)
     kept = objects._replace(boxes=cut).only(there)
-    return kept, int(out.sum()), int((~there).sum())
+    return kept, int((beyond[there] > ROUNDING).sum()), int((~there).sum())

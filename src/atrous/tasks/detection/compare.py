@@ -37,7 +37,7 @@ def sections(runs: Sequence[Run], names: Sequence[str]) -> list[Markup]:
 def _row(split: Any, index: int, detectors: Sequence[tuple[Detector, float]]) -> dict[str, Any]:
     image, objects = split[index]
     ground, ratio = on_page(image)
-    cells = []
+    cells: list[dict[str, Any]] = []
     for detector, confidence in detectors:
         said = confident(detector.detections(image), confidence)
         verdict = judge(objects, said)
