@@ -10,12 +10,11 @@ from matplotlib.figure import Figure, SubFigure
 
 from atrous.plots.style import FIRST, FONT_SIZE, INK, MUTED, RULE, SECOND, bare, new_figure
 
-_NAMED = 8  # curves that are told apart
-
 
 def precision_recall(
     curves: Mapping[str, Sequence[float]],
     *,
+    colors: Mapping[str, str] | None = None,
     point: tuple[float, float] | None = None,
     note: str = "",
     figure: Figure | SubFigure | None = None,
@@ -24,6 +23,7 @@ def precision_recall(
 
     Args:
         curves: Of each class, precisions at equally spaced recalls from 0 to 1.
+        colors: Of curves, by name; others are gray.
         point: Recall and precision to mark.
         note: What is said beside the point.
         figure: Figure to draw into; a new one if `None`.
@@ -45,25 +45,20 @@ def precision_recall(
     across = np.linspace(0, 1, values.shape[1])
     if len(values) > 1:
         for name, each in zip(curves, values, strict=True):
-            axes.plot(across, each, color=MUTED, linewidth=0.8, alpha=0.7)
-            end = int(np.flatnonzero(each > 0).max(initial=0))
-            if len(values) <= _NAMED:
-                axes.annotate(
-                    name, (across[end], each[end]), xytext=(3, 2), textcoords="offset points", fontsize=7.5, color=MUTED
-                )
+            axes.plot(across, each, color=(colors or {}).get(name, MUTED), linewidth=1.2)
     mean = values.mean(axis=0)
-    axes.plot(across, mean, color=FIRST, linewidth=2.0)
+    axes.plot(across, mean, color=FIRST, linewidth=2.4)
     axes.fill_between(across, mean, color=FIRST, alpha=0.08, linewidth=0)
     if point is not None:
         axes.plot(*point, "o", color=SECOND, markersize=6, zorder=4)
         axes.annotate(
             note,
             point,
-            xytext=(7, 4) if point[0] < 0.6 else (-7, 6),
+            xytext=(7, 5),
             textcoords="offset points",
             color=SECOND,
             fontsize=FONT_SIZE,
-            ha="left" if point[0] < 0.6 else "right",
+            ha="left",
         )
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.04)

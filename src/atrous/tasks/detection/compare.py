@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from atrous.report.page import render
 from atrous.run import Run
-from atrous.tasks.detection.drawing import as_said, framed, legend, on_page, uri
+from atrous.tasks.detection.drawing import as_said, counted, framed, legend, on_page, uri
 from atrous.tasks.detection.evaluation import Detector
 from atrous.tasks.detection.mistakes import judge
 from atrous.tasks.detection.prediction import confident
@@ -48,6 +48,6 @@ def _row(split: Any, index: int, detectors: Sequence[tuple[Detector, float]]) ->
     return {
         "name": split.name(index),
         "truth": uri(framed(ground, as_said(objects), ratio, [""] * len(objects.labels))),
-        "count": f"{int((~objects.ignored).sum()):,} objects",
+        "count": counted(objects),
         "found": [{**cell, "best": cell["score"] == best} for cell in cells],
     }

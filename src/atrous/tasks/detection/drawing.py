@@ -20,7 +20,7 @@ COLORS = (
 )
 """Of classes, one after another; light enough to be seen on photographs."""
 
-MISSED, INVENTED = (230, 120, 0), (200, 30, 60)
+MISSED, INVENTED = (0, 105, 190), (205, 30, 50)
 """Of mistakes."""
 
 SIDE = 300  # pixels of a picture on a page
@@ -95,12 +95,19 @@ def pictures(
     for boxes, whys, color in ((truth.boxes, verdict.missed, MISSED), (said.boxes, verdict.invented, INVENTED)):
         for box, why in zip(boxes, whys, strict=True):
             if why:
-                frame(pen, [round(float(ratio * side)) for side in box], color, 2)
+                left, top, right, bottom = (round(float(ratio * side)) for side in box)
+                pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=color, width=2)
     return {
         "truth": uri(framed(ground, true, ratio, [""] * len(true.scores))),
         "said": uri(framed(ground, said, ratio, [f"{score:.2f}" for score in said.scores])),
         "mistakes": uri(np.asarray(wrong)),
     }
+
+
+def counted(objects: Objects) -> str:
+    """How many there are."""
+    count = int((~objects.ignored).sum())
+    return "1 object" if count == 1 else f"{count:,} objects"
 
 
 def as_said(objects: Objects) -> Detections:

@@ -20,7 +20,7 @@ from atrous.report.network import times
 from atrous.report.page import Contents, render
 from atrous.run import Run
 from atrous.tasks.detection import mistakes
-from atrous.tasks.detection.drawing import color_of, hex_of, legend, pictures
+from atrous.tasks.detection.drawing import color_of, counted, hex_of, legend, pictures
 from atrous.tasks.detection.evaluation import Detector, balance, batches_of_one_size, coco
 from atrous.tasks.detection.mistakes import Verdict, judge
 from atrous.tasks.detection.prediction import confident
@@ -97,9 +97,9 @@ def contents(run: Run, model: keras.Model, data: DetectionData, test: Mapping[st
             {"name": "Test AP", "value": _share(test["ap"]), "note": f"{test['examples']:,} images"},
             {"name": "Test AP50", "value": _share(test["ap50"]), "note": f"{test['objects']:,} objects"},
             {
-                "name": "Recall and precision",
-                "value": f"{_share(test['recall'], 0)} · {_share(test['precision'], 0)}",
-                "note": f"at score {test['confidence']:g}",
+                "name": "Recall",
+                "value": _share(test["recall"], 0),
+                "note": f"precision {_share(test['precision'], 0)} at score {test['confidence']:g}",
             },
         ],
         labels={"loss": "loss (classes, boxes, centre-ness)", "ap": "average precision (AP)"},
@@ -170,7 +170,7 @@ def _drawn(example: Example, split: BoxSplit, class_names: Sequence[str]) -> dic
     return {
         "name": split.name(example.index),
         **images,
-        "objects": f"{int((~example.truth.ignored).sum()):,} objects",
+        "objects": counted(example.truth),
         "found": f"{verdict.found:,} found",
         "wrong": f"{missed:,} missed, {invented:,} invented",
     }
@@ -184,7 +184,6 @@ def _class_rows(test: Mapping[str, Any]) -> list[dict[str, str]]:
             "name": name,
             "color": hex_of(color_of(names.index(name))),
             "ap": _share(row["ap"]),
-            "percent": f"{100 * (row['ap'] or 0):.1f}",
             "ap50": _share(row["ap50"]),
             "recall": _share(row["recall"]),
             "precision": _share(row["precision"]),
@@ -203,7 +202,8 @@ def _curve(evaluated: Any, test: Mapping[str, Any], class_names: Sequence[str]) 
     precision = evaluated.eval["precision"][0, :, :, 0, -1]
     curves = {name: precision[:, i] for i, name in enumerate(class_names) if (precision[:, i] > -1).all()}
     point = None if test["recall"] is None or test["precision"] is None else (test["recall"], test["precision"])
-    axes = plots.precision_recall(curves, point=point, note=f"score {test['confidence']:g}")
+    colors = {name: hex_of(color_of(i)) for i, name in enumerate(class_names)}
+    axes = plots.precision_recall(curves, colors=colors, point=point, note=f"score {test['confidence']:g}")
     return embed.svg(
         axes, name="precision", alt=f"Precision over recall at an overlap of 0.5; the area, AP50, is {_share(test['ap50'])}."
     )
@@ -308,7 +308,7 @@ def _confidence_notes(test: Mapping[str, Any], best: tuple[float, float, float] 
     return [
         f"From a score of {test['confidence']:g} on, {_share(now[0], 0)} of the boxes are right and {_share(now[1], 0)} of the "
         f"objects found. The best balance on the test images is at --confidence {score:.2f}: {_share(precision, 0)} and "
-        f"{_share(recall, 0)}. `atrous predict` takes it, too; the average precision doesn't depend on it."
+        f"{_share(recall, 0)}. atrous predict takes it, too; the average precision doesn't depend on it."
     ]
 
 
