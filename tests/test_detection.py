@@ -16,6 +16,7 @@ import toys
 from atrous.cli import main
 from atrous.data.boxes import Objects
 from atrous.data.detection import load_detection
+from atrous.models import fcos
 from atrous.models.fcos import Detections
 from atrous.recipes import find
 from atrous.run import Run
@@ -58,6 +59,11 @@ def run(data, tmp_path_factory):
     return atrous.train("detection", data, output=tmp_path_factory.mktemp("runs") / "first", **OPTIONS)
 
 
+@pytest.fixture(scope="module")
+def model(run):
+    return run.load_model()
+
+
 # ---- the run ---------------------------------------------------------------------------------------------------------------
 
 
@@ -72,13 +78,10 @@ def test_a_run_learns_and_says_how_well(run):
     assert run.config.mended == ("01.jpg",)
     assert run.test["objects"] == sum(len(run.load_data().test[i][1].labels) for i in range(3))
     assert json.loads(json.dumps(atrous.evaluate(run))) == run.test
-    assert atrous.evaluate(run, confidence=0.9)["boxes"] <= run.test["boxes"]
 
 
-def test_the_loss_of_the_test_is_that_of_training(run):
-    from atrous.models import fcos
-
-    model, split = run.load_model(), run.load_data().test
+def test_the_loss_of_the_test_is_that_of_training(run, model):
+    split = run.load_data().test
     total = 0.0
     for image, objects in (split[i] for i in range(len(split))):
         targets = fcos.targets(objects.boxes, objects.labels, image.shape[:2], 2, 16)
@@ -119,9 +122,9 @@ def test_predict_writes_boxes_and_overlays(run, data, tmp_path):
         atrous.predict(run, data / "images" / "01.jpg", flip=True)
 
 
-def test_large_images_go_tile_by_tile_and_come_out_the_same(run):
-    image = np.concatenate([image for image, _, _ in toys.draw(6)[1:5]], axis=1)[:60, :250]
-    detector = Detector(run.load_model(), 16, 0.5)
+def test_large_images_go_tile_by_tile_and_come_out_the_same(model):
+    image = np.concatenate([image for image, _, _ in toys.draw(6)[1:4]], axis=1)[:60, :186]
+    detector = Detector(model, 16, 0.5)
     whole, tiled = detector.detections(image), detector.detections(image, tile=96)
     assert len(whole.scores) > 3
     np.testing.assert_allclose(tiled.boxes, whole.boxes, atol=1e-3)
@@ -130,7 +133,7 @@ def test_large_images_go_tile_by_tile_and_come_out_the_same(run):
 
 
 def test_a_file_larger_than_memory_gives_the_boxes_of_the_whole_image(run, tmp_path, monkeypatch, capsys):
-    image = np.concatenate([image for image, _, _ in toys.draw(6)[1:5]], axis=1)[:60, :250]
+    image = np.concatenate([image for image, _, _ in toys.draw(6)[1:4]], axis=1)[:60, :186]
     Image.fromarray(image).save(tmp_path / "wide.png")
     words = ["tile", run.path, "--input", tmp_path / "wide.png", "--output", tmp_path / "wide.json", "--tile", "96", "--json"]
     code, out, _ = command(words, monkeypatch, capsys)
@@ -202,22 +205,21 @@ def test_without_dilation_it_is_the_same_network():
     assert all(layer.dilation_rate in (1, (1, 1)) for layer in every)
 
 
-def test_the_model_knows_its_classes_and_takes_any_size(run):
-    model = run.load_model()
+def test_the_model_knows_its_classes_and_takes_any_size(model):
     assert model.get_layer("labels").class_names == toys.NAMES
     assert model(np.zeros((1, 40, 56, 3), "float32"))["boxes"].shape == (1, 3, 4, 4)
 
 
-def test_fine_tuning_on_other_classes_keeps_everything_but_the_last_layer(run):
+def test_fine_tuning_on_other_classes_keeps_everything_but_the_last_layer(run, model):
     recipe = find("detection", "").replace({"from_run": str(run.path), "freeze": "backbone"})
     assert (recipe.filters, recipe.depth) == (8, 1)
-    model, source = network.build(recipe, ("a", "b", "c"), "float32"), run.load_model()
-    assert model.output["classes"].shape[-1] == 3
+    tuned = network.build(recipe, ("a", "b", "c"), "float32")
+    assert tuned.output["classes"].shape[-1] == 3
     for name in ("stem", "stage4_block2", "project", "box_tower1", "box_strides"):
-        for mine, theirs in zip(model.get_layer(name).get_weights(), source.get_layer(name).get_weights(), strict=True):
+        for mine, theirs in zip(tuned.get_layer(name).get_weights(), model.get_layer(name).get_weights(), strict=True):
             np.testing.assert_array_equal(mine, theirs)
-    assert not model.get_layer("stage4_block2").trainable
-    assert model.get_layer("project").trainable
+    assert not tuned.get_layer("stage4_block2").trainable
+    assert tuned.get_layer("project").trainable
 
 
 # ---- boxes move with the image ---------------------------------------------------------------------------------------------

@@ -5,6 +5,19 @@
 
 Nothing is known of the images, and there are no weights to begin with: a small network, trained from scratch, with changes of
 images and boxes that hardly ever change a class.
+
+Short first runs, seed 0, on one core of an x86-64 machine that was busy with other work (TensorFlow 2.21), where a step of four
+pieces of 256×256 pixels takes 0.14 s of the processor's time, 0.04 s of which is reading and changing images:
+
+| data | options | steps | test AP | test AP50 |
+|---|---|---|---|---|
+| tree crowns from the air, 400×400, one class, 103 + 12 images, 2,239 boxes | `--epochs 24` | 576 | 0.102 | 0.349 |
+| things pasted over photographs, 192×192, 6 classes, 900 + 150 images, 1,974 boxes | `--epochs 8` | 1,624 | 0.071 | 0.150 |
+
+In the second, neither things nor backgrounds of the test are among those for training: validation, a part of these, had an AP
+of 0.118. With an output stride of 8 instead of 16 a step takes 2.7 times as long; on the trees, 10 epochs of it, which is as much
+of the processor's time, had an AP50 of 0.223. What dilation buys is measured by
+benchmarks/detection_with_and_without_dilation.py.
 """
 
 from atrous.tasks.detection.recipe import Detection

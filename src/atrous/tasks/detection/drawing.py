@@ -49,7 +49,7 @@ def drawn(image: NDArray[np.uint8], found: Detections, class_names: Sequence[str
     picture = Image.fromarray(image).convert("RGB")
     pen = ImageDraw.Draw(picture)
     size = max(_LEAST_FONT, round(_FONT * min(picture.size)))
-    font, line = ImageFont.load_default(size), max(1, size // 8)
+    font, line = ImageFont.load_default(size), max(2, size // 8)
     for box, score, label in reversed(list(zip(*found, strict=True))):
         color = color_of(int(label))
         sides = tuple(round(float(side)) for side in box)
