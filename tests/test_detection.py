@@ -13,11 +13,13 @@ from PIL import Image
 
 import atrous
 import toys
+from atrous import plots
 from atrous.cli import main
 from atrous.data.boxes import Objects
 from atrous.data.detection import load_detection
 from atrous.models import fcos
 from atrous.models.fcos import Detections
+from atrous.plots.style import FIRST
 from atrous.recipes import find
 from atrous.run import Run
 from atrous.tasks.detection import network
@@ -395,6 +397,15 @@ def test_mistakes_are_told_by_their_kind():
     np.testing.assert_allclose(
         overlaps(np.array([A, B]), np.array([B, loose])), [[overlap(a, b) for b in (B, loose)] for a in (A, B)]
     )
+
+
+def test_precision_over_recall_is_drawn_with_its_mean():
+    axes = plots.precision_recall({"x": [1.0, 0.5, 0.0], "y": [0.5, 0.5, 0.5]}, colors={"x": "#ff0000"}, point=(0.5, 0.4))
+    drawn_lines = {line.get_color(): line.get_ydata().tolist() for line in axes.lines if len(line.get_ydata()) == 3}
+    assert drawn_lines["#ff0000"] == [1.0, 0.5, 0.0]
+    assert drawn_lines[FIRST] == [0.75, 0.5, 0.25]
+    with pytest.raises(ValueError, match="`curves` must have at least one curve, all of one length"):
+        plots.precision_recall({"x": [1.0], "y": [1.0, 0.5]})
 
 
 def test_an_overlay_frames_what_was_found_and_leaves_the_rest():

@@ -15,8 +15,8 @@ pieces of 256×256 pixels takes 0.14 s of the processor's time, 0.04 s of which 
 | things pasted over photographs, 192×192, 6 classes, 900 + 150 images, 1,974 boxes | `--epochs 8` | 1,624 | 0.071 | 0.150 |
 
 In the second, neither things nor backgrounds of the test are among those for training: validation, a part of these, had an AP
-of 0.118. With an output stride of 8 instead of 16 a step takes 2.7 times as long; on the trees, 10 epochs of it, which is as much
-of the processor's time, had an AP50 of 0.223. What dilation buys is measured by
+of 0.118. With an output stride of 8 instead of 16 a step takes 2.7 times as long; on the trees, 10 epochs of it, which is about
+the same time of the processor, had an AP50 of 0.223. What dilation buys is measured by
 benchmarks/detection_with_and_without_dilation.py.
 """
 
