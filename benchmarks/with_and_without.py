@@ -1,7 +1,7 @@
 """What networks reach in the same training time: every one trained by the same loop, with several seeds, taking turns.
 
-The first network gets the epochs that are asked for, the others as many as take the same time: by what a step of each takes on
-one batch, measured in turns in one process, for the machine's speed may change meanwhile. Every run is a process of its own,
+The first network gets the epochs that are asked for, the others as many as take the same time: by the processor's time of a
+step of each, measured in turns in one process, for the machine's speed may change meanwhile. Every run is a process of its own,
 one after the other.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.table import Table
 
-ROUNDS = 6  # steps of each network that are timed, behind one that compiles; the shortest counts
+ROUNDS = 10  # steps of each network that are timed, behind one that compiles; the shortest counts
 
 Result = dict[str, Any]
 """Of a run, as plain values: its figures, `parameters`, `seconds` of each epoch."""
@@ -72,7 +72,7 @@ def measured(
 def seconds_a_step(
     task: str, networks: dict[str, dict[str, Any]], options: dict[str, Any], prepare: Callable[[str], None] | None
 ) -> tuple[dict[str, float], int]:
-    """Shortest time of a training step of each network, and the epochs of the recipe."""
+    """Least processor time of a training step of each network, and the epochs of the recipe."""
     from atrous import recipes, tasks, training, workflow
 
     trained = tasks.find(task)
@@ -89,9 +89,9 @@ def seconds_a_step(
     seconds: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(ROUNDS):
         for name, (model, batch) in steps.items():
-            start = time.perf_counter()
+            start = time.process_time()
             model.train_on_batch(*batch)
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return {name: min(each) for name, each in seconds.items()}, recipe.epochs
 
 
