@@ -90,7 +90,7 @@ def evaluation(result: Mapping[str, Any], recipe: Recipe) -> None:
     rows = result.get("classes", {})
     if rows:
         columns = list(next(iter(rows.values())))
-        table = _table("class", *(f"{name.replace('_', ' ')}>" for name in columns))
+        table = _table("class", *(f"{spoken(name)}>" for name in columns))
         for name, row in rows.items():
             table.add_row(name, *(_figure(row[column]) for column in columns))
         console.print(table)
@@ -106,7 +106,7 @@ def prediction_table(predictions: Sequence[Prediction]) -> None:
     """Prints a row a file."""
     from rich.console import Console
 
-    rows = [prediction.to_json() for prediction in predictions if prediction.error is None]
+    rows = [getattr(each, "to_row", each.to_json)() for each in predictions if each.error is None]
     if rows:
         table = _table(*(f"{name}>" if isinstance(value, (int, float)) else name for name, value in rows[0].items()))
         for row in rows:
