@@ -37,6 +37,8 @@ class Contents:
         notes: Sentences worth knowing, the most important first.
         sections: What stands between learning curves and layers: each a `<section>`.
         choices: The task's choices in the sentence on the recipe.
+        layers: What sizes and fields of the table of layers are.
+        network: The part of the model whose layers are told of; by default all of it.
     """
 
     lead: str
@@ -45,6 +47,8 @@ class Contents:
     notes: Sequence[str] = ()
     sections: Sequence[Markup] = field(default_factory=tuple)
     choices: Sequence[str] = ()
+    layers: str = "Sizes are height × width × channels; the receptive field is in pixels of the image."
+    network: keras.Model | None = None
 
 
 def write(run: Run) -> pathlib.Path:
@@ -84,8 +88,9 @@ def _page(run: Run, model: keras.Model, data: Any) -> dict[str, Any]:
             f"`run` must be finished, with a test result. Received: run={run!r}. Finish it: atrous train --resume …"
         )
     contents = tasks.find(run.config.recipe.task).report(run, model, data, test)
-    report, reason = fields_of(model)
-    stack = stack_of(model)
+    network = contents.network or model
+    report, reason = fields_of(network)
+    stack = stack_of(network)
     best_row = run.best(run.metrics)
     best = None if best_row is None else int(best_row["epoch"])
     recipe = run.config.recipe
@@ -95,10 +100,11 @@ def _page(run: Run, model: keras.Model, data: Any) -> dict[str, Any]:
         "curves": _curves(run.metrics, best, contents.labels),
         "metric": spoken(recipe.metric),
         "sections": contents.sections,
-        "layers": layer_rows(model, report),
+        "layers": layer_rows(network, report),
         "explorer": None if stack is None else explore_section(stack),
         "palette": palette(),
         "style": style(),
+        "sizes": contents.layers,
         "no_fields": f"It could not be told: {reason}" if reason else "",
     }
 
@@ -111,8 +117,9 @@ def _curves(metrics: list[dict[str, Any]], best: int | None, labels: Mapping[str
         training = [row[metric] for row in metrics] if metric in metrics[0] else None
         validation = [row[f"val_{metric}"] for row in metrics]
         axes = plots.learning_curves(training, validation, metric=label, best_epoch=best)
+        named = spoken(metric)
         alt = (
-            f"{spoken(metric)} over {len(metrics)} epochs: "
+            f"{named[:1].upper()}{named[1:]} over {len(metrics)} epochs: "
             + (f"training ends at {training[-1]:.3f}, " if training else "")
             + f"validation at {validation[-1]:.3f}; at the best epoch, {best}, validation is {validation[best - 1]:.3f}."
         )
