@@ -110,26 +110,32 @@ def evaluate(run: Run | str | Path, data: str | Path | None = None, **options: A
 
 
 def predict(
-    run: Run | str | Path, files: str | Path | Iterable[str | Path], *, output: str | Path | None = None, **options: Any
+    run: Run | str | Path, files: str | Path | Iterable[str | Path] = (), *, output: str | Path | None = None, **options: Any
 ) -> list[Any]:
     """Says what a run's model sees in files.
 
     Args:
         run: A run, or its folder.
-        files: Files, or folders of them; each is brought to the form of the training examples.
-        output: A folder for what is made of them, where the task makes files: masks and overlays of `segmentation`.
+        files: Files, or folders of them; each is brought to the form of the training examples. None, of `forecasting`: the
+            run's own data, whose next steps are forecast.
+        output: A folder for what is made of them, where the task makes files: masks and overlays of `segmentation`; of
+            `forecasting` also the CSV file itself.
         **options: Of the task.
 
     Returns:
-        One prediction a file, in order, as the task has them; what could not be read has an `error`.
+        One prediction a file, in order, as the task has them; of `forecasting` one a series; what could not be read has an
+        `error`.
 
     Raises:
+        ValueError: There is no file, and the task needs one.
         FileNotFoundError: There is no such run, or a folder has no file of a kind that is looked for.
     """
     run = _run(run)
-    given = [files] if isinstance(files, (str, Path)) else files
-    place = None if output is None else Path(output)
-    return tasks.find(run.config.recipe.task).predict(run, [Path(file) for file in given], place, **options)
+    given = [Path(file) for file in ([files] if isinstance(files, (str, Path)) else files)]
+    task = tasks.find(run.config.recipe.task)
+    if not given and not task.goes_on:
+        raise ValueError("`files` must be at least one file or folder. Received: none. Name it: atrous predict RUN FILE…")
+    return task.predict(run, given, None if output is None else Path(output), **options)
 
 
 def load_model(source: str | Path) -> keras.Model:

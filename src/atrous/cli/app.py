@@ -74,12 +74,15 @@ def evaluate(
 @app.command()
 def predict(
     run: RunFolder,
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or folders of them.", show_default=False)
-    ],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE…", help="Files, or folders of them. Of forecasting by default the run's own data."),
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where masks or boxes.json and overlays are written, or predictions.csv."),
+        typer.Option(
+            metavar="FOLDER|CSV", help="Where masks or boxes.json and overlays are written, or predictions.csv, or a forecast."
+        ),
     ] = None,
     top: Annotated[
         int | None, typer.Option(metavar="K", help="Of image classification: the K most probable classes, not the first alone.")
@@ -99,11 +102,11 @@ def predict(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, as when not on a terminal.")] = False,
 ) -> None:
-    """Say what is in images."""
+    """Say what is in images, or what comes next in series."""
     as_json = as_json or not sys.stdout.isatty()
     options = given(scales=numbers("scales", scales), flip=flip, confidence=confidence, longest=longest)
     options |= given(tile=tile, memory=memory, top=top)
-    predictions = messages.load_workflow(as_json).predict(run, images, output=output, **options)
+    predictions = messages.load_workflow(as_json).predict(run, files or [], output=output, **options)
     if as_json:
         messages.prediction_lines(predictions)
     else:

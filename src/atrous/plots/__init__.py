@@ -4,6 +4,7 @@ from atrous.plots.confusion import confusion_matrix
 from atrous.plots.coverage import coverage_map, path_profile
 from atrous.plots.curves import learning_curves
 from atrous.plots.effective import effective_field
+from atrous.plots.fan import errors_by_step, fan_chart
 from atrous.plots.field import receptive_field
 from atrous.plots.footprint import kernel_footprint
 from atrous.plots.growth import field_growth
@@ -17,6 +18,8 @@ __all__ = [
     "confusion_matrix",
     "coverage_map",
     "effective_field",
+    "errors_by_step",
+    "fan_chart",
     "feature_maps",
     "field_growth",
     "image_grid",

@@ -5,10 +5,11 @@ from atrous.recipes.cifar10 import CIFAR10
 from atrous.recipes.fashion_mnist import FASHION_MNIST
 from atrous.recipes.image_folder import IMAGE_FOLDER
 from atrous.recipes.masks_folder import MASKS_FOLDER
+from atrous.recipes.series_csv import SERIES_CSV
 from atrous.tasks import TASKS
 from atrous.tasks.recipe import Recipe, parse_choice
 
-RECIPES: tuple[Recipe, ...] = (FASHION_MNIST, CIFAR10, IMAGE_FOLDER, MASKS_FOLDER, BOXES_FOLDER)
+RECIPES: tuple[Recipe, ...] = (FASHION_MNIST, CIFAR10, IMAGE_FOLDER, MASKS_FOLDER, BOXES_FOLDER, SERIES_CSV)
 
 
 def find(task: str, kind: str) -> Recipe:

@@ -37,3 +37,16 @@ class Options(TypedDict, total=False):
     from_run: str | None
     strict: bool | None
     resize: str | None
+    horizon: int | None
+    look_back: int | None
+    season: int | None
+    quantiles: float | tuple[float, ...] | list[float] | None
+    time: str | None
+    target: str | None
+    series: str | None
+    known: str | None
+    blocks: int | None
+    kernel_size: int | None
+    residual: bool | None
+    stride: int | None
+    windows: int | None

@@ -84,7 +84,7 @@ def _results(runs: Sequence[Run]) -> list[dict[str, Any]]:
     shares = [name for name, value in tests[0].items() if isinstance(value, float) and name not in COMMON]
     shares = [name for name in shares if all(isinstance(test.get(name), float) for test in tests)]
     rows = [
-        _row(f"test {spoken(name)}", [test[name] for test in tests], lambda v: f"{100 * v:.2f} %", best=_best(recipe, name))
+        _row(f"test {spoken(name)}", [test[name] for test in tests], _written(recipe, name), best=_best(recipe, name))
         for name in sorted(shares, key=lambda name: name != recipe.metric)
     ]
     rows.append(_row("test loss", [test["loss"] for test in tests], lambda v: f"{v:.4f}", best=min))
@@ -96,7 +96,16 @@ def _results(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _best(recipe: Any, name: str) -> Any:
-    return min if name == recipe.metric and recipe.lower_is_better else max
+    """What is better of two; nothing where neither is."""
+    if name in recipe.neutral:
+        return None
+    return min if recipe.lower_is_better and name in (recipe.metric, *recipe.errors) else max
+
+
+def _written(recipe: Any, name: str) -> Any:
+    """A share in percent; an error, of which less is better, as it is."""
+    is_error = recipe.lower_is_better and name in (recipe.metric, *recipe.errors)
+    return lambda value: f"{value:.4f}" if is_error else f"{100 * value:.2f} %"
 
 
 def _row(name: str, values: Sequence[Any], written: Any, best: Any = None) -> dict[str, Any]:

@@ -141,8 +141,9 @@ def _row(name: str, layer: Any, report: Report | None) -> LayerRow:
 
 
 def _rates_of(layer: Any) -> Sequence[int]:
-    """Rates of a convolution that is more than a point."""
-    return layer.dilation_rate if max(getattr(layer, "kernel_size", (1,))) > 1 else ()
+    """Rates of a convolution that is more than a point; a unit made of convolutions has an integer, and they are asked."""
+    kernel = getattr(layer, "kernel_size", (1,))
+    return layer.dilation_rate if isinstance(kernel, tuple) and max(kernel) > 1 else ()
 
 
 def _output(layer: Any) -> str:

@@ -45,7 +45,7 @@ def curve_notes(
     if gap > _GAP:
         return [f"Training {name} ended {100 * gap:.1f} points above validation {name}: the network begins to overfit."]
     if best_epoch == len(metrics) > 1 and last["learning_rate"] > 0.1 * metrics[0]["learning_rate"]:  # not decayed to its end
-        return [f"The last epoch was the best one: more epochs may still gain {name}."]
+        return [f"The last epoch was the best one: more epochs may still {'lower' if lower_is_better else 'gain'} {name}."]
     return []
 
 

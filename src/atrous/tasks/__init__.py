@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from atrous.tasks.detection.recipe import Detection
+from atrous.tasks.forecasting.recipe import Forecasting
 from atrous.tasks.image_classification.recipe import ImageClassification
 from atrous.tasks.recipe import Recipe, parse_choice
 from atrous.tasks.segmentation.recipe import Segmentation
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from atrous.tasks.task import Task
 
 TASKS: MappingProxyType[str, type[Recipe]] = MappingProxyType(
-    {"image-classification": ImageClassification, "segmentation": Segmentation, "detection": Detection}
+    {
+        "image-classification": ImageClassification,
+        "segmentation": Segmentation,
+        "detection": Detection,
+        "forecasting": Forecasting,
+    }
 )
 """What a recipe of each task chooses: the first is trained if no task is named."""
 

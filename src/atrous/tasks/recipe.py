@@ -68,6 +68,10 @@ class Recipe:
     """What the examples are called."""
     lower_is_better: ClassVar[bool] = False
     """Whether the best epoch is the one with the least `metric`."""
+    errors: ClassVar[tuple[str, ...]] = ()
+    """Figures of the test, beside the metric, of which less is better."""
+    neutral: ClassVar[tuple[str, ...]] = ()
+    """Figures of the test of which neither more nor less is better."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -107,11 +111,11 @@ class Recipe:
 def spoken(metric: str) -> str:
     """The name of a metric as people write it.
 
-    >>> spoken("mean_iou"), spoken("accuracy"), spoken("ap50")
-    ('mean IoU', 'accuracy', 'AP50')
+    >>> spoken("mean_iou"), spoken("accuracy"), spoken("ap50"), spoken("smape")
+    ('mean IoU', 'accuracy', 'AP50', 'sMAPE')
     """
     words = metric.replace("_", " ").replace("iou", "IoU")
-    return re.sub(r"\b(ap|ar)(?=\d*\b)", lambda found: found[0].upper(), words)
+    return re.sub(r"\b(ap|ar)(?=\d*\b)|mase\b|mape\b", lambda found: found[0].upper(), words)
 
 
 def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:

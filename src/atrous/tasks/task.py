@@ -78,6 +78,8 @@ class Task(ABC, Generic[D]):
     """Names of data sets that need no folder."""
     default_data: str | None = None
     """What is taken where no data are named."""
+    goes_on: bool = False
+    """Whether the run's own data can be predicted, too: what comes next."""
 
     @abstractmethod
     def load(self, source: str, recipe: Recipe, config: Config | None = None) -> D:

@@ -1,0 +1,1 @@
+"""Forecasting: the next steps of series, with quantiles."""
