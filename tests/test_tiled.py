@@ -22,6 +22,7 @@ from PIL import Image
 import atrous
 from atrous import blocks, layers, tiled
 from atrous.models import DeepLabV3Plus
+from atrous.models.labels import ClassLabels
 from atrous.tiled import functions, images, targets
 
 K = keras.layers
@@ -496,3 +497,14 @@ def test_peak_memory_is_seen():
         time.sleep(0.2)
         del held
     assert peak.grown == 0 if not Path("/proc/self/status").exists() else 40e6 < peak.grown < 200e6
+
+
+def test_labels_have_the_colours_of_their_classes(folder):
+    palette = ((0, 0, 0), (200, 10, 20), (0, 150, 30), (7, 8, 250))
+    named = chain(2, 3, layers.Conv2D(4, 3, padding="same"), ClassLabels(tuple("abcd"), palette))
+    plain = tiled.predict(named, folder / "image.npy", tile=25, activation="argmax")
+    tiled.predict(named, folder / "image.png", out=folder / "labels.png", tile=25, activation="argmax")
+    with Image.open(folder / "labels.png") as picture:
+        assert picture.mode == "P"
+        np.testing.assert_array_equal(np.asarray(picture), plain)
+        np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), np.array(palette, np.uint8)[plain])

@@ -6,7 +6,7 @@ import contextlib
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,13 +174,16 @@ def check_written(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], memo
         _vips(f"{str(path)!r} holds {_size(shape, dtype) / 1e6:,.0f} MB, and `memory` is {memory / 1e6:,.0f} MB", path)
 
 
-def write_picture(source: Path, path: Path, memory: int) -> None:
-    """Makes a PNG or TIFF file of an `.npy` file."""
+def write_picture(source: Path, path: Path, memory: int, palette: Sequence[Sequence[int]] = ()) -> None:
+    """Makes a PNG or TIFF file of an `.npy` file; of labels with a palette a palette PNG, if it isn't too large for Pillow."""
     whole = np.load(source, mmap_mode="r")
     pixels = whole[..., 0] if whole.ndim == 3 and whole.shape[-1] == 1 else whole
     with replacing(path) as temporary:
         if _size(whole.shape, whole.dtype) * SHARE <= memory:
-            Image.fromarray(np.asarray(pixels)).save(temporary, format=PICTURES[path.suffix.lower()])
+            picture = Image.fromarray(np.asarray(pixels))
+            if palette and picture.mode == "L" and path.suffix.lower() == ".png":
+                picture.putpalette([channel for color in palette for channel in color])
+            picture.save(temporary, format=PICTURES[path.suffix.lower()])
             return
         kinds = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
         bands = 1 if pixels.ndim == 2 else pixels.shape[2]

@@ -21,15 +21,19 @@ class Result:
         shape: Of the whole.
         dtype: Of the whole.
         dims: Of the output that are left.
+        palette: Red, green and blue of each label, if the model knows them.
     """
 
     finish: Callable[[Tensor], Tensor]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     dims: Sequence[int]
+    palette: Sequence[Sequence[int]] = ()
 
 
-def result_of(shape: tuple[int, ...], cut: Sequence[int], dtype: Any, activation: str | None) -> Result:
+def result_of(
+    shape: tuple[int, ...], cut: Sequence[int], dtype: Any, activation: str | None, palette: Sequence[Sequence[int]] = ()
+) -> Result:
     """What is made of the output.
 
     Args:
@@ -37,6 +41,7 @@ def result_of(shape: tuple[int, ...], cut: Sequence[int], dtype: Any, activation
         cut: Its dims of space.
         dtype: As for `predict`.
         activation: As for `predict`.
+        palette: Red, green and blue of each label, if the model knows them.
     """
     kind = None if dtype is None else np.dtype(dtype)
     if activation is None:
@@ -55,4 +60,4 @@ def result_of(shape: tuple[int, ...], cut: Sequence[int], dtype: Any, activation
     kind = kind or np.dtype("uint8" if classes <= 2**8 else "uint16" if classes <= 2**16 else "int32")
     if kind.kind not in "iu" or classes - 1 > np.iinfo(kind).max:
         raise ValueError(f"`dtype` must be a type of integers that holds {classes} classes. Received: dtype={kind.name!r}.")
-    return Result(lambda x: ops.argmax(x, axis=channels[0] + 1), tuple(shape[d] for d in cut), kind, list(cut))
+    return Result(lambda x: ops.argmax(x, axis=channels[0] + 1), tuple(shape[d] for d in cut), kind, list(cut), palette)

@@ -15,6 +15,7 @@ import numpy as np
 
 from atrous.tiled.images import NpyFile, check_written, drop_pages, write_picture
 from atrous.tiled.journal import Facts, Journal, locked
+from atrous.tiled.results import Result
 
 SYNC = 1.0
 """Seconds after which what is done is on the disk at the latest, with a note of it: what a kill costs."""
@@ -75,19 +76,17 @@ class File(Target):
 
 
 @contextlib.contextmanager
-def target_of(
-    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], facts: Callable[[], Facts], resume: bool, memory: int
-) -> Iterator[Target]:
+def target_of(out: Any, wanted: Result, facts: Callable[[], Facts], resume: bool, memory: int) -> Iterator[Target]:
     """Opens what the tiles go to; closes it when all are there.
 
     Args:
         out: As for `predict`.
-        shape: Of the result.
-        dtype: Of the result.
+        wanted: What is written.
         facts: Tells what the result depends on.
         resume: Whether to go on with what is there.
         memory: Bytes that a picture may take.
     """
+    shape, dtype = wanted.shape, wanted.dtype
     if out is None:
         yield Target(np.empty(shape, dtype))
         return
@@ -119,7 +118,7 @@ def target_of(
             if path.suffix.lower() == ".npy":
                 os.replace(partial, path)
             else:
-                write_picture(partial, path, memory)
+                write_picture(partial, path, memory, wanted.palette)
                 partial.unlink()
         journal.path.unlink(missing_ok=True)
 

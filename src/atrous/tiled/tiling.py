@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from atrous.field.graph import graph_of
+from atrous.models.labels import ClassLabels
 from atrous.parts.part import CannotCutError, Span
 from atrous.spec import parse_integers
 from atrous.tiled import images, journal
@@ -130,7 +131,8 @@ class Tiling:
         """
         if tuple(image.shape) != self.image_shape:
             raise ValueError(f"`image` must have shape {self.image_shape}. Received: image.shape={tuple(image.shape)}.")
-        result = result_of(self.output_shape, sorted(self.plan.origins[self.plan.output]), dtype, activation)
+        cut = sorted(self.plan.origins[self.plan.output])
+        result = result_of(self.output_shape, cut, dtype, activation, _palette(self.model))
 
         def facts() -> journal.Facts:
             return {
@@ -140,7 +142,7 @@ class Tiling:
                 "result": f"{result.dtype} {activation} {'approximate' if self.approximate else 'exact'}",
             }
 
-        with target_of(out, result.shape, result.dtype, facts, resume, self.memory) as target:
+        with target_of(out, result, facts, resume, self.memory) as target:
             self._passes(image, target, result, told or (lambda *_: None))
         return target.result()
 
@@ -305,3 +307,8 @@ def _check_layers(tiling: Tiling) -> None:
             check(plan, step.target, grid.middle, known)
         except CannotCutError as error:
             raise ValueError(f"`model` must be computed by tiles, and {error}.") from error
+
+
+def _palette(model: keras.Model) -> Sequence[Sequence[int]]:
+    """The colours of a segmenter's classes."""
+    return next((layer.palette for layer in model.layers if isinstance(layer, ClassLabels)), ())
