@@ -100,10 +100,10 @@ def calendar(times: Any, names: Sequence[str]) -> NDArray[np.float32]:
     if "hour" in names:
         columns += _harmonics(hour / 24, 2)
     if "weekday" in names:
-        weekday = np.asarray(times.dayofweek)
+        weekday = np.asarray(times.day_of_week)
         columns += [*_harmonics((weekday + hour / 24) / 7, 2), weekday >= 5]
     if "year" in names:
-        columns += _harmonics((np.asarray(times.dayofyear) - 1 + hour / 24) / 365.25, 2)
+        columns += _harmonics((np.asarray(times.day_of_year) - 1 + hour / 24) / 365.25, 2)
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(times), 0), np.float32)
 
 

@@ -248,11 +248,11 @@ def _gap_notes(found: Regular, where: str) -> list[str]:
 
 def _spring(times: Any) -> bool:
     """Whether a gap is an hour of a night of Sunday in March or April."""
-    return bool(((times.dayofweek == 6) & np.isin(times.month, (3, 4)) & (times.hour <= 3)).any())
+    return bool(((times.day_of_week == 6) & np.isin(times.month, (3, 4)) & (times.hour <= 3)).any())
 
 
 def _autumn(times: Any) -> bool:
-    return bool(((times.dayofweek == 6) & np.isin(times.month, (9, 10, 11)) & (times.hour <= 3)).all())
+    return bool(((times.day_of_week == 6) & np.isin(times.month, (9, 10, 11)) & (times.hour <= 3)).all())
 
 
 def _count(number: int, what: str) -> str:

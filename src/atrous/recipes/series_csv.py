@@ -4,8 +4,9 @@ from atrous.tasks.forecasting.recipe import Forecasting
 
 SERIES_CSV = Forecasting(
     name="series-csv",
-    epochs=10,
+    epochs=8,
     batch_size=8,
-    learning_rate=5e-3,
+    learning_rate=3e-3,
     decay="cosine",
+    early_stopping=4,
 )

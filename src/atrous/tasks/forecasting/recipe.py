@@ -57,7 +57,7 @@ class Forecasting(Recipe):
     blocks: int | None = option(None, "Number of blocks, if rates don't say it.")
     filters: int = option(16, "Channels of each block.")
     kernel_size: int = option(3, "Taps of each convolution, two a block.")
-    dropout: float = option(0.2, "Share of channels dropped behind each convolution in training.")
+    dropout: float = option(0.3, "Share of channels dropped behind each convolution in training.")
     residual: bool = option(True, "Correct what was there a season ago, rather than say all.")
     stride: int | None = option(None, "Steps between origins of the test. Default: a horizon.", "STEPS")
     windows: int = option(128, "Windows drawn in an epoch.")
