@@ -18,6 +18,7 @@ import waves
 from atrous.cli import main
 from atrous.data.series import Series
 from atrous.data.timestamps import Grid
+from atrous.models.forecaster import ForecastQuantiles
 from atrous.recipes import find
 from atrous.run import Run
 from atrous.tasks.forecasting import baselines, metrics, network, plan
@@ -186,7 +187,7 @@ def test_what_it_begins_with_is_last_season(held):
 
 
 def test_quantiles_never_cross(run):
-    layer = network.Quantiles(2)
+    layer = ForecastQuantiles(2)
     raw = np.random.default_rng(0).normal(0, 30, (2, 3, 4, 5)).astype("float32")
     zeros = np.zeros((2, 3, 4), "float32")
     out = np.asarray(layer([raw, zeros, zeros, np.array([[1.0, 2, 3], [0, 1, 1]], "float32")]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,11 +215,20 @@ def split(
                 raise ValueError(why)
             out.append((each.name, why))
             continue
+        if not _is_known(each, (0, validation, test, len(each))):
+            why = (
+                f"A series must have values in each part. Received: {each.name} with none in one of its {validation:,} steps "
+                f"for training, {test - validation:,} for validation and {len(each) - test:,} for the test."
+            )
+            if strict or len(series) == 1:
+                raise ValueError(why)
+            out.append((each.name, why))
+            continue
         kept.append(each)
         for part, bound in zip(bounds, ((0, validation), (validation, test), (test, len(each))), strict=True):
             bounds[part].append(bound)
     if not kept:
-        raise ValueError(f"All {len(series)} series are too short. {out[0][1]}")
+        raise ValueError(f"None of {len(series)} series can be trained on. {out[-1][1]}")
     trained = tuple(last for _, last in bounds["train"])
     train, validation_, test_ = (
         SeriesPart(tuple(kept), tuple(each), trained, horizon, stride, windows if part == "train" else None)
@@ -235,6 +245,12 @@ def split(
         tuple(notes),
         tuple(out),
     )
+
+
+def _is_known(series: Series, ends: Sequence[int]) -> bool:
+    """Whether there is a value between each two steps."""
+    there = ~np.isnan(series.values)
+    return all(there[first:last].any() for first, last in itertools.pairwise(ends))
 
 
 def _on_grid(rows: Rows, file: Path, grid: Grid | None) -> tuple[Series, list[str]]:
@@ -265,6 +281,9 @@ def _value_notes(series: Series, where: str) -> list[str]:
     empty = int(np.isnan(series.values).sum())
     if empty:
         told.append(f"{where}: {empty:,} of {len(series):,} values are missing; they count in no loss and no figure.")
+    unknown = int(np.isnan(series.known[: len(series)]).any(axis=1).sum())
+    if unknown:
+        told.append(f"{where}: {unknown:,} of {len(series):,} steps lack a covariate; it is taken as 0 there.")
     if np.nanstd(series.values) == 0:
         told.append(f"{where}: the series is constant, {series.values[0]:g}; there is nothing to learn of it.")
     return told

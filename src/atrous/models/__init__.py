@@ -1,6 +1,6 @@
 """Whole networks."""
 
-from atrous.models import fcos, labels, torch_names
+from atrous.models import fcos, forecaster, labels, torch_names
 from atrous.models.backbone import freeze
 from atrous.models.classifier import DilatedClassifier
 from atrous.models.deeplab import DeepLabV3, DeepLabV3Plus
@@ -24,6 +24,7 @@ __all__ = [
     "SpliceNet",
     "WaveNet",
     "fcos",
+    "forecaster",
     "freeze",
     "labels",
     "torch_names",

@@ -17,6 +17,7 @@ from atrous.data.timestamps import Grid
 from atrous.tasks.forecasting.recipe import Forecasting
 
 _LEAST = 32  # steps of a look-back
+_MOST = 2000  # steps that are covered without being asked for; more make an epoch long
 _ROOM = 0.7  # of the training part, what a look-back may take
 
 
@@ -145,7 +146,7 @@ def _rates(
     room = round(_ROOM * max(0.0, float(np.median([len(each) for each in trained])) - horizon))
     if len(recipe.rates) > 1 or (recipe.rates and recipe.rates != (1,)):
         return recipe.rates, room
-    wanted, blocks = max(2 * max(seasons, default=1), 2 * horizon, _LEAST), recipe.blocks or 1
+    wanted, blocks = min(max(2 * max(seasons, default=1), 2 * horizon, _LEAST), _MOST), recipe.blocks or 1
     if recipe.blocks is None:
         while field_of(schedules.powers_of_two(blocks), recipe.kernel_size) < min(wanted, room):
             blocks += 1

@@ -28,7 +28,7 @@ class Forecasting(Recipe):
         series: Column that tells the series of a long table apart; by default found.
         known: Columns that are known for the future, too, with commas between.
         rates: Dilation rate of each block; `()`: 1, 2, 4, … until the field covers two of the longest season and two horizons,
-            as far as there are data. `1` alone stands for as many blocks without dilation.
+            as far as there are data, and 2000 steps. `1` alone stands for as many blocks without dilation.
         blocks: Number of blocks, if `rates` doesn't say it.
         filters: Channels of each block.
         kernel_size: Taps of each convolution, two a block.

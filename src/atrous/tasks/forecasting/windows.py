@@ -19,7 +19,7 @@ Window = NDArray[np.float32]
 
 
 class Channels:
-    """The channels of a series: value, whether it is known, calendar, covariates; see `network`.
+    """The channels of a series: value, whether it is known, calendar, covariates; see `atrous.models.forecaster`.
 
     A missing value is the last one before it, and known as missing. Before the first step all is missing.
 
