@@ -195,6 +195,12 @@ def test_quantiles_never_cross(run):
     np.testing.assert_allclose(out[0, ..., 2], 1 + 2 * 3 * raw[0, ..., 2], rtol=1e-5)
 
 
+def test_keras_knows_its_layers_after_import():
+    for name in ("Windows", "Changes", "Origins", "Quantiles"):
+        found = keras.saving.get_registered_object(f"atrous>Forecast{name}")
+        assert found.__module__ == "atrous.models.forecaster"  # not one of the task's, which comes later
+
+
 def test_a_constant_or_empty_past_gives_finite_forecasts(held):
     model = network.build(SMALL, held.plan, 11, "float32")
     window = np.zeros((1, held.plan.look_back + 6, 11), "float32")
