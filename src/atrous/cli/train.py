@@ -81,7 +81,9 @@ def train(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FOLDER", help="Built-in data (fashion-mnist, fashion-mnist-full, cifar10), or a folder."),
+        typer.Option(
+            metavar="NAME|FOLDER", help="Built-in data (fashion-mnist, fashion-mnist-full, cifar10), or a folder, or CSV."
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run folder to make. Default: runs/<data>.")] = None,
     resume: Annotated[

@@ -78,6 +78,7 @@ def fan_chart(
         axes.xaxis.get_offset_text().set(color=MUTED, fontsize=FONT_SIZE)
     axes.set_xlim(across[0], across[-1])
     axes.set_ylabel(unit, color=INK)
+    axes.yaxis.set_major_formatter("{x:,.10g}")
     _legend_above(axes)
     return axes
 

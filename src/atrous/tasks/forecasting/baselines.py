@@ -139,13 +139,13 @@ def _smoothed(
     Level and additive season, and a damped trend where there is no season: ETS(A,N,A) and ETS(A,Ad,N) of Hyndman et al. 2008.
     """
     said = np.full((len(origins), horizon), np.nan)
-    length = min(max(_SEASONS * season, _LEAST), _MOST)
+    length, filled = min(max(_SEASONS * season, _LEAST), _MOST), series.filled
     if season > _LONGEST:
         return said, f"A season of {season:,} steps is too long for ETS."
     for row, origin in enumerate(origins):
         if time.monotonic() > end:
             return said, f"ETS was stopped after {row} of {len(origins)} origins of {series.name}: it took too long."
-        past = series.filled[max(0, origin - length) : origin]
+        past = filled[max(0, origin - length) : origin]
         if len(past) < 2 * season + 2:
             return said, f"{series.name} is too short for ETS with a season of {season:,}."
         try:

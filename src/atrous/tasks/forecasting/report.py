@@ -231,6 +231,9 @@ def _seen(plan: Plan) -> list[dict[str, Any]]:
 
 def _span(plan: Plan, steps: int) -> str:
     """As a time: 1,021 steps of half an hour are 21.3 days."""
+    if plan.grid.months:
+        months = steps * plan.grid.months
+        return f"{months / 12:.3g} years" if months > 12 else f"{months} months"
     seconds = steps * plan.grid.seconds
     for unit, length in (("years", 31556952.0), ("weeks", 604800.0), ("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:
@@ -281,7 +284,7 @@ def _field_notes(plan: Plan, recipe: Forecasting) -> list[str]:
             f"The network sees {seen:,} steps, the season has {longest:,}: what happened a season ago is beyond it. More "
             "--blocks or larger --rates reach it."
         ]
-    if longest > 1 and seen > 4 * longest and set(plan.rates) != {1} and seen > 4 * plan.horizon:
+    if (recipe.rates or recipe.blocks) and longest > 1 and seen > 4 * max(longest, plan.horizon):
         return [
             f"The network sees {seen / longest:.1f} of the longest season ({longest:,} steps): fewer --blocks may do, and "
             "train faster."
@@ -316,4 +319,4 @@ def _percent(value: float | None, digits: int = 1) -> str:
 
 
 def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.4g}"
+    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
