@@ -11,6 +11,7 @@ season itself.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from statistics import mean
@@ -50,7 +51,7 @@ def main(
                 run = alone(train, folder / f"{slug(name).replace(',', '')}-{seed}", {**options, **own, "seed": seed})
                 results[name].append(run)
                 print(f"seed={seed} network={name!r} mase={run['mase']:.4f} seconds={sum(run['seconds']):.0f}", flush=True)
-    Console().print(table(results))
+    Console(width=None if sys.stdout.isatty() else 150).print(table(results))
 
 
 def look_back_of(options: dict[str, Any]) -> int:
