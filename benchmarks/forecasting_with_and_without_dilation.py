@@ -3,10 +3,10 @@
     python benchmarks/forecasting_with_and_without_dilation.py --data CSV [--horizon N] [--epochs N] [--seeds N]
 
 All are trained by the same loop for as many epochs, and tested from the same origins, beside seasonal naive and exponential
-smoothing (statsmodels), whose errors are scaled alike. With rate 1 a network sees a few steps, and by default is given these
-alone: it can't begin from last season's values, and has fewer origins a window. So it is no proof of what dilation does. That are
-the two pairs that differ in nothing but rates: the first and the third network, given last season's values; the fourth and the
-fifth, which begin from the last value.
+smoothing (statsmodels), whose errors are scaled alike. With rate 1 a network sees a few steps, and by default is given
+these alone: it can't begin from last season's values, and has fewer origins a window. So it is no proof of what dilation
+does. That are the two pairs that differ in nothing but rates: the first and the third network, given last season's values;
+the fourth and the fifth, which begin from the last value.
 """
 
 from __future__ import annotations

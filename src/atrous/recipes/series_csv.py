@@ -6,10 +6,11 @@
 Nothing is known of the series, and there may be few values: a small network, much dropout, a falling learning rate, and an end
 when four epochs in a row were no better on validation.
 
-Test MASE over rolling origins, three seeds each but where one figure stands, on one busy core of an x86-64 machine (TensorFlow
-2.21); errors are scaled by those of the season in brackets. Time is the processor's, of the whole command, baselines and report
-included. N is the look-back of the dilated network, 1021 and 61 steps; without it, `--rates 1` is given what it sees, 33 and 17.
-With `--no-residual` a forecast begins from the last value; so it does where a season is longer than the look-back.
+Test MASE over rolling origins, three seeds each but where one figure stands, on one busy core of an x86-64 machine
+(TensorFlow 2.21); errors are scaled by those of the season in brackets. Time is the processor's, of the whole command,
+baselines and report included. N is the look-back of the dilated network, 1021 and 61 steps; without it, `--rates 1` is
+given what it sees, 33 and 17. With `--no-residual` a forecast begins from the last value; so it does where a season is
+longer than the look-back.
 
 | | half-hourly load, a day ahead (336) | hourly temperature, a day ahead (24) |
 |---|---|---|
