@@ -22,8 +22,9 @@ from atrous.tasks.segmentation import network
 from atrous.tasks.segmentation.batches import MaskBatches, cut
 from atrous.tasks.segmentation.evaluation import Segmenter, evaluate
 from atrous.tasks.segmentation.loss import SegmentationLoss, balanced, confusion, intersection_over_union
-from atrous.tasks.segmentation.objects import by_size, extents
+from atrous.tasks.segmentation.objects import extents
 from atrous.tasks.segmentation.prediction import overlay
+from atrous.tasks.sizes import Extent, by_size, reach_notes
 from atrous.tasks.weights import size_inside
 
 OPTIONS = {"epochs": 3, "batch_size": 4, "filters": 8, "rates": (1, 2), "learning_rate": 3e-3, "quiet": True}
@@ -298,6 +299,17 @@ def test_things_are_measured_by_size():
     assert (point.label, point.size, point.found) == (2, 1, 0.0)
     (row,) = by_size([wide, point])
     assert (row.name, row.least, row.most, row.count) == ("all", 1, 12, 2)
+
+
+def test_a_field_is_told_of_where_it_doesnt_fit_what_is_to_be_found():
+    things = [Extent(1, size, 0.5, 0.5) for size in (10, 12, 20, 30)]
+    (small,) = reach_notes(things, (15, 15), True)
+    assert small.startswith("50 % of what is to be found is larger than the field of 15 × 15 pixels: larger rates")
+    (large,) = reach_notes(things, (400, 300), True)
+    assert "smaller than 28 pixels, and the field has 400 × 300" in large
+    assert (
+        reach_notes(things, (400, 300), False) == reach_notes(things, (60, 60), True) == reach_notes([], (60, 60), True) == []
+    )
 
 
 def test_an_overlay_shows_the_image_through_and_leaves_the_background():

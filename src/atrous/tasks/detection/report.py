@@ -25,7 +25,7 @@ from atrous.tasks.detection.evaluation import Detector, balance, batches_of_one_
 from atrous.tasks.detection.mistakes import Verdict, judge
 from atrous.tasks.detection.prediction import confident
 from atrous.tasks.detection.recipe import Detection
-from atrous.tasks.sizes import Extent, by_size
+from atrous.tasks.sizes import Extent, by_size, reach_notes
 
 _EXAMINED = 400  # test images looked at, spread evenly
 _SHOWN = 6
@@ -108,7 +108,7 @@ def contents(run: Run, model: keras.Model, data: DetectionData, test: Mapping[st
             *_class_notes(test),
             *_confidence_notes(test, best),
             *_mistake_notes(examples),
-            *_field_notes(report, things, data, recipe),
+            *_field_notes(report, things, recipe),
             *_data_notes(data),
         ],
         sections=[section],
@@ -333,24 +333,11 @@ def _mistake_notes(examples: Sequence[Example]) -> list[str]:
     return told
 
 
-def _field_notes(report: Report | None, things: Sequence[Extent], data: DetectionData, recipe: Detection) -> list[str]:
+def _field_notes(report: Report | None, things: Sequence[Extent], recipe: Detection) -> list[str]:
     fields = _fields(report)
     if not fields or not things:
         return []
-    told = []
-    sizes = np.array([thing.size for thing in things])
-    beyond = float((sizes > min(fields)).mean())
-    image = int(np.median(data.test.sizes))
-    if beyond > 0.1:
-        told.append(
-            f"{100 * beyond:.0f} % of the objects are larger than the field of {times(fields)} pixels: larger rates, or "
-            "smaller images, would let a location see all of them."
-        )
-    elif not recipe.is_undilated and min(fields) > 2 * image:
-        told.append(
-            f"The field, {times(fields)} pixels, covers the whole image ({image} pixels) from everywhere in it: smaller rates "
-            "would see as much. Compare with --rates 1."
-        )
+    told = reach_notes(things, fields, not recipe.is_undilated)
     rows = by_size(things)
     if len(rows) == 3 and rows[0].found < 0.6 * rows[2].found and rows[2].found > 0.3:
         told.append(

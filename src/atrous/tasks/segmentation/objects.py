@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous.data.masks import VOID
-from atrous.tasks.sizes import Extent, SizeRow, by_size
-
-__all__ = ["Extent", "SizeRow", "by_size", "extents"]
+from atrous.tasks.sizes import Extent
 
 
 def extents(mask: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> list[Extent]:

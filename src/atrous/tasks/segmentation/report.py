@@ -23,9 +23,10 @@ from atrous.run import Run
 from atrous.tasks.segmentation import network
 from atrous.tasks.segmentation.evaluation import Segmenter, batches_of_one_size
 from atrous.tasks.segmentation.loss import confusion, intersection_over_union
-from atrous.tasks.segmentation.objects import Extent, by_size, extents
+from atrous.tasks.segmentation.objects import extents
 from atrous.tasks.segmentation.pictures import hex_of, painted, uri
 from atrous.tasks.segmentation.recipe import Segmentation
+from atrous.tasks.sizes import Extent, by_size, reach_notes
 
 _EXAMINED = 400  # test images looked at, spread evenly
 _SHOWN = 6
@@ -72,7 +73,7 @@ def contents(run: Run, model: keras.Model, data: SegmentationData, test: Mapping
             {"name": "Pixel accuracy", "value": f"{100 * test['pixel_accuracy']:.1f} %", "note": f"loss {test['loss']:.3f}"},
         ],
         labels={"loss": "loss (cross-entropy)", "mean_iou": "mean IoU"},
-        notes=[*_test_note(run, test), *_class_notes(test), *_field_notes(report, things, data, recipe), *_skipped_note(data)],
+        notes=[*_test_note(run, test), *_class_notes(test), *_field_notes(report, things, recipe), *_skipped_note(data)],
         sections=[section],
         choices=_choices(recipe),
     )
@@ -239,24 +240,11 @@ def _class_notes(test: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _field_notes(report: Report | None, things: Sequence[Extent], data: SegmentationData, recipe: Segmentation) -> list[str]:
+def _field_notes(report: Report | None, things: Sequence[Extent], recipe: Segmentation) -> list[str]:
     fields = _fields(report)
     if not fields or not things:
         return []
-    told = []
-    sizes = np.array([thing.size for thing in things])
-    beyond = float((sizes > min(fields)).mean())
-    image = int(np.median(data.test.sizes))
-    if beyond > 0.1:
-        told.append(
-            f"{100 * beyond:.0f} % of what is to be found is larger than the field of {times(fields)} pixels: larger rates, or "
-            "smaller images, would let a pixel see all of it."
-        )
-    elif not recipe.is_undilated and min(fields) > 2 * image:
-        told.append(
-            f"The field, {times(fields)} pixels, covers the whole image ({image} pixels) from everywhere in it: smaller rates "
-            "would see as much. Compare with --rates 1."
-        )
+    told = reach_notes(things, fields, not recipe.is_undilated)
     rows = by_size(things)
     if len(rows) == 3 and rows[0].iou < 0.6 * rows[2].iou and rows[2].iou > 0.3:
         told.append(
