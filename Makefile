@@ -51,12 +51,13 @@ fuzz: .venv/test
 # Keras's NumPy backend, which takes JAX for what it lacks, neither trains nor keeps float64.
 LAYERS = tests/test_layers.py tests/test_invariants.py tests/test_bad_input.py tests/test_surgery.py tests/test_explain.py
 NETWORKS = tests/test_analysis.py::test_random_networks_see_what_their_gradients_reach
-MODELS = tests/test_effective.py tests/test_importing.py tests/test_models_train.py tests/test_unfolding.py
+WEIGHTS = tests/test_importing.py
+MODELS = tests/test_effective.py tests/test_models_train.py tests/test_unfolding.py
 STREAMS = tests/test_streaming_live.py
 backends: .venv-jax/test .venv-torch/test
 	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(PYTEST) $(LAYERS) $(NETWORKS) $(STREAMS)
 	KERAS_BACKEND=numpy .venv-jax/bin/python -m pytest $(PYTEST) tests/test_invariants.py tests/test_bad_input.py -k "not (trains or empty_batch or dtype_policy)"
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(PYTEST) $(LAYERS) $(NETWORKS) $(MODELS)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(PYTEST) $(LAYERS) $(NETWORKS) $(WEIGHTS)
 
 .venv/demo: $(INSTALLED)
 	$(PYTHON) -m venv .venv
@@ -96,7 +97,7 @@ bench: .venv-bench/bench
 	taskset -c 1 .venv-bench/bin/python -m benchmarks.streaming
 
 # The recorded figures: the published Fashion-MNIST ($$ATROUS_DATA/fashion-mnist), what each choice buys, fields by gradients, memory and
-# dilated backbones of published networks, every block and model on JAX and PyTorch; two hours.
+# dilated backbones of published networks, every block and model on JAX and PyTorch; two hours. What tasks reach, docs/tasks.md says how.
 BLOCKS = tests/test_blocks.py tests/test_blocks_vision.py tests/test_sequence_models.py tests/test_drn.py tests/test_deeplab.py \
 	tests/test_dilated_net.py tests/test_detector.py tests/test_probing.py tests/test_pooling.py tests/test_striding.py \
 	tests/test_parts.py tests/test_streaming.py
@@ -107,8 +108,8 @@ prove: .venv/test .venv-jax/test .venv-torch/test
 	.venv/bin/python -m benchmarks.predicted_and_measured_memory
 	.venv/bin/python -m benchmarks.tiling
 	.venv/bin/python benchmarks/the_dilated_network_equals_the_original.py
-	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(BLOCKS) $(MODELS)
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(BLOCKS) $(STREAMS)
+	XLA_FLAGS=$(FAST_COMPILATION) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(BLOCKS) $(WEIGHTS) $(MODELS)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(BLOCKS) $(MODELS) $(STREAMS)
 
 clean:
 	rm -rf .venv .venv-jax .venv-torch .venv-bench build

@@ -292,6 +292,14 @@ def test_a_file_that_vanishes_in_training_is_one_sentence(data, tmp_path, monkey
         atrous.train(data=data, output=tmp_path / "run", **SMALL)
 
 
+def test_a_file_that_vanishes_before_the_test_is_one_sentence(run, monkeypatch):
+    monkeypatch.setattr(
+        "atrous.data.folder.read_image", lambda *args: (_ for _ in ()).throw(FileNotFoundError(2, "No such file"))
+    )
+    with pytest.raises(ValueError, match=r"must stay as it was while it is in use. Received: No such file"):
+        atrous.evaluate(run)
+
+
 def test_a_network_that_cannot_be_made_leaves_no_folder(data, tmp_path):
     with pytest.raises(ValueError, match=r"`weights` must be .* file that exists"):
         atrous.train(data=data, output=tmp_path / "run", weights=str(tmp_path / "nowhere.keras"), **SMALL)

@@ -228,7 +228,7 @@ def test_codes_are_made_of_samples(command, models):
         (["echo"], b"what is this?", "`input` must be WAV, or raw PCM whose `encoding` is given"),
         (["echo", "--encoding=s8"], b"", "`encoding` must be one of s16"),
         (["echo", "--encoding=s16"], b"", "`--sample-rate` must be given with raw PCM"),
-        (["echo", "--input=nowhere.wav"], b"", "No such file or directory: 'nowhere.wav'"),
+        (["echo", "--input=nowhere.wav"], b"", "No such file or directory: nowhere.wav"),
         (["echo", "--input=stereo.wav"], b"", "`--input` must have as many channels as the model takes, 1. Received: 2."),
         (["echo", "--input=stereo.wav", "--output=stereo.wav"], b"", "`--output` must be another file than what is read"),
         (["echo", "--output=x.mp3"], b"", "`--output` must be a file ending in .wav, .flac, .csv, or -"),

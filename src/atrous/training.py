@@ -10,7 +10,7 @@ import keras
 
 from atrous import report, tasks, tensorboard
 from atrous.callbacks import Record, Reseed, Show, Validate, load_checkpoint
-from atrous.data.feeding import feed
+from atrous.data.feeding import feed, reading
 from atrous.progress import Progress
 from atrous.run import Config, Run, replacing
 from atrous.tasks.task import Data
@@ -57,7 +57,7 @@ def _fit(run: Run, model: keras.Model, dataset: Data, progress: Progress, rows: 
         callbacks.append(tensorboard.TensorBoard(run.tensorboard_folder, record.rows))
     else:
         progress.note("No TensorBoard logs: they need Keras on TensorFlow, and tensorboard.")
-    try:
+    with reading(batches):
         model.fit(
             feed(batches),
             initial_epoch=len(rows),
@@ -66,11 +66,6 @@ def _fit(run: Run, model: keras.Model, dataset: Data, progress: Progress, rows: 
             shuffle=False,  # or Keras shuffles the batches once more, from Python's global random state
             verbose=0,
         )
-    except Exception:
-        unread = getattr(batches, "error", None)
-        if unread is None:
-            raise
-        raise unread from None  # TensorFlow makes an error of its own of it, with a page of text
 
 
 def _restore(run: Run) -> tuple[keras.Model, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,3 +41,14 @@ def feed(batches: ReadAhead) -> Any:
     options = tf.data.Options()
     options.autotune.enabled = False
     return fed.apply(tf.data.experimental.assert_cardinality(len(batches))).with_options(options)
+
+
+@contextlib.contextmanager
+def reading(batches: ReadAhead) -> Iterator[None]:
+    """Around what reads fed batches: an example that can't be read is told in its own words, not in TensorFlow's."""
+    try:
+        yield
+    except Exception:
+        if batches.error is None:
+            raise
+        raise batches.error from None

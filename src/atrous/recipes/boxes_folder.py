@@ -18,7 +18,7 @@ In the second, neither things nor backgrounds of the test are among those for tr
 of 0.118. With an output stride of 8 instead of 16 a step takes 2.7 times as long; on the trees, 10 epochs of it, which is about
 the same time of the processor, had an AP50 of 0.223.
 
-Beside `--rates 1`, by benchmarks/detection_with_and_without_dilation.py, for equal time of the processor, some two minutes:
+Beside `--rates 1`, by benchmarks/detection_with_and_without_dilation.py, for equal time of the processor, one to two minutes:
 
 | data | options | test AP, AP50 | with `--rates 1` |
 |---|---|---|---|

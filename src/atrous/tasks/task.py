@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import keras
 
+from atrous.data.batches import ReadAhead
 from atrous.tasks.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Task(ABC, Generic[D]):
         """`loss` and `metrics` for `compile`; a metric is called as the recipe's `metric` says."""
 
     @abstractmethod
-    def batches(self, part: Any, config: Config) -> keras.utils.PyDataset:
+    def batches(self, part: Any, config: Config) -> ReadAhead:
         """Batches for `fit`; they have an `epoch`, set before each, on which order and all that is random in them depend."""
 
     @abstractmethod

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atrous import data as sources
 from atrous.data import Batches, Dataset, Split
+from atrous.data.feeding import feed, reading
 from atrous.run import Config, Run
 from atrous.tasks.image_classification import network
 from atrous.tasks.image_classification.prediction import Prediction, predict_files
@@ -103,7 +104,9 @@ def evaluate(model: keras.Model, split: Split, batch_size: int = 64) -> dict[str
         that there are examples of: Brodersen et al. 2010, doi 10.1109/ICPR.2010.764) and `confusion`,
         [true class][predicted class].
     """
-    probabilities = np.asarray(model.predict(Batches(split, batch_size), verbose=0), np.float64)
+    batches = Batches(split, batch_size)
+    with reading(batches):
+        probabilities = np.asarray(model.predict(feed(batches), verbose=0), np.float64)
     labels, predicted = split.labels, probabilities.argmax(axis=1)
     of_truth = probabilities[np.arange(len(labels)), labels]
     confusion = np.zeros((probabilities.shape[1],) * 2, np.int64)
