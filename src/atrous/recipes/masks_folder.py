@@ -10,7 +10,7 @@ Three seeds each on one core of an x86-64 machine whose other core was busy (Ten
 
     python benchmarks/segmentation_with_and_without_dilation.py --data FOLDER --epochs N
 
-where a network has as many epochs as take the same time of the processor:
+where a network has as many epochs as take the same time (docs/tasks.md):
 
 | data | N | minutes | test mean IoU | `--rates 1` | U-Net of equal size |
 |---|---|---|---|---|---|
