@@ -10,11 +10,12 @@ from PIL import Image
 
 import atrous
 import shapes
+from atrous import tasks
 from atrous.callbacks import Record
 from atrous.data import Batches, load, read_image
 from atrous.run import Run
+from atrous.tasks.classes import balanced
 from atrous.tasks.image_classification import network
-from atrous.tasks.image_classification import task as classification
 from atrous.tasks.image_classification.recipe import AUGMENTATIONS, ImageClassification
 
 SMALL = {"epochs": 1, "batch_size": 8, "depth": 0, "reduction": 0, "head": "average", "quiet": True}
@@ -145,7 +146,7 @@ def test_fine_tuning_keeps_the_network_and_has_a_new_last_layer(run, tmp_path):
 def test_what_was_left_out_is_kept_and_told(run, data):
     config = json.loads((run.path / "config.json").read_text())
     assert config["skipped"] == ["disk/broken.png"]
-    told = classification.TASK.notes(load(data))
+    told = tasks.find("image-classification").notes(load(data))
     assert [note.split(":")[0] for note in told] == ["Left out", "Classes with too few images to be in validation or test"]
     with pytest.raises(ValueError, match=r"broken.png' must be a whole"):
         atrous.train(data=data, output=run.path.parent / "strict", strict=True, **SMALL)
@@ -160,7 +161,7 @@ def test_the_page_has_skipped_files_thin_classes_and_choices(run, data):
     assert any("rare (2). They are trained on" in note for note in found.notes)
     assert "images cut to 12 × 16" in found.choices
     assert "balanced class weights" in found.choices
-    assert "Files left out" in found.sections[0]
+    assert "Files left out" in found.sections[-1]
 
 
 def test_balanced_accuracy_is_the_mean_recall(run, data):
@@ -173,10 +174,10 @@ def test_balanced_accuracy_is_the_mean_recall(run, data):
 def test_class_weights_are_those_of_keras(data):
     """One step with our weights changes a model as one with `class_weight` of `fit` does."""
     split = load(data).train
-    weights = classification.balanced(split.labels, 4)
+    weights = balanced(split.labels, 4)
     counts = np.bincount(split.labels)
     np.testing.assert_allclose(weights, counts.sum() / (4 * counts))
-    assert max(classification.balanced([0] * 990 + [1], 2)) == 10
+    assert max(balanced([0] * 990 + [1], 2)) == 10
 
     def trained(batches, **options):
         keras.utils.set_random_seed(0)

@@ -13,7 +13,8 @@ from atrous import plots
 from atrous.data import Dataset
 from atrous.models import DilatedClassifier
 from atrous.report import embed
-from atrous.report.facts import accuracy, class_rows
+from atrous.report.classes import balanced_fact, confusion_section, percent
+from atrous.report.facts import accuracy
 from atrous.report.network import View, fields_of, times, view
 from atrous.report.notes import class_notes, field_notes
 from atrous.report.page import Contents, render
@@ -25,7 +26,6 @@ from atrous.tasks.image_classification.recipe import ImageClassification
 
 _LARGEST_MAP = 48  # pixels a side of a feature map; larger ones are thinned out
 _MAPS = 48  # feature maps shown at most
-_UNBALANCED = 2  # times as many test examples of one class as of another
 _SMALL_IMAGE = 96  # pixels a side up to which an image is shown with visible pixels instead of smoothed
 
 
@@ -39,8 +39,6 @@ def contents(run: Run, model: keras.Model, data: Dataset, test: Mapping[str, Any
     section = render(
         __package__ or "",
         "sections.html",
-        matrix=_matrix(confusion, data.class_names),
-        classes=class_rows(confusion, data.class_names),
         samples_lead=f"From {samples.examined:,} test examples: the name is the predicted class, with its probability.",
         right=[_captioned(sample, data.class_names) for sample in samples.right],
         wrong=[_captioned(sample, data.class_names) for sample in samples.wrong],
@@ -54,7 +52,7 @@ def contents(run: Run, model: keras.Model, data: Dataset, test: Mapping[str, Any
         f"{len(data.class_names)} classes.",
         facts=[
             accuracy(test),
-            *_balanced(confusion, test),
+            *balanced_fact(test),
             {"name": "Test examples", "value": f"{test['examples']:,}", "note": f"loss {test['loss']:.3f}"},
         ],
         labels={"loss": "loss (cross-entropy)", "accuracy": "accuracy (share)"},
@@ -64,7 +62,7 @@ def contents(run: Run, model: keras.Model, data: Dataset, test: Mapping[str, Any
             *_skipped_note(data),
             *data.notes,
         ],
-        sections=[section],
+        sections=[confusion_section(confusion, data.class_names), section],
         choices=_choices(recipe, data),
     )
 
@@ -84,15 +82,6 @@ def _choices(recipe: ImageClassification, data: Dataset) -> list[str]:
     ]
 
 
-def _balanced(confusion: np.ndarray, test: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The mean recall, where one class has so many more examples than another that accuracy says little of the latter."""
-    examples = confusion.sum(axis=1)
-    if "balanced_accuracy" not in test or examples.max() < _UNBALANCED * examples[examples > 0].min():
-        return []
-    note = "mean recall; classes are unbalanced"
-    return [{"name": "Balanced accuracy", "value": f"{100 * test['balanced_accuracy']:.1f} %", "note": note}]
-
-
 def _skipped_note(data: Dataset) -> list[str]:
     if not data.skipped:
         return []
@@ -109,38 +98,15 @@ def _seen(model: keras.Model, image: np.ndarray) -> View | None:
     return view(flat, image, fields_of(flat)[0])
 
 
-def _matrix(confusion: np.ndarray, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """The drawing, with the widths in pixels between which it is shown."""
-    axes = plots.confusion_matrix(confusion, class_names)
-    right = np.trace(confusion) / max(confusion.sum(), 1)
-    width = round(1.1 * axes.figure.bbox.width)
-    return {
-        "svg": embed.svg(
-            axes,
-            name="confusion",
-            alt=f"Confusion matrix of {len(class_names)} classes; {100 * right:.1f} % of {confusion.sum():,} examples lie on "
-            "the diagonal. The table below has the figures of each class.",
-        ),
-        "width": width,
-        "least": min(width, 460),
-    }
-
-
 def _captioned(sample: Sample, class_names: tuple[str, ...]) -> dict[str, str]:
     return {
         "name": sample.name,
         "picture": embed.picture(sample.image),
         "true": class_names[sample.true],
         "predicted": class_names[sample.predicted],
-        "probability": _percent(sample.probability),
-        "true_probability": _percent(sample.true_probability),
+        "probability": percent(sample.probability),
+        "true_probability": percent(sample.true_probability),
     }
-
-
-def _percent(probability: float) -> str:
-    if probability >= 0.995:
-        return "> 99 %"
-    return "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
 def _view(seen: View, example: Sample, class_names: tuple[str, ...]) -> dict[str, Any]:

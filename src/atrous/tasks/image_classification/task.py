@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import keras
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from atrous import data as sources
 from atrous.data import Batches, Dataset, Split
 from atrous.data.feeding import feed, reading
 from atrous.run import Config, Run
+from atrous.tasks.classes import ClassPrediction, balanced, figures
 from atrous.tasks.image_classification import network
-from atrous.tasks.image_classification.prediction import Prediction, predict_files
+from atrous.tasks.image_classification.prediction import predict_files
 from atrous.tasks.image_classification.recipe import ImageClassification
 from atrous.tasks.recipe import Recipe
 from atrous.tasks.task import Task, check_options
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from atrous.report.page import Contents
 
 _TOLD = 5  # files left out that are named before training
-_LARGEST_WEIGHT = 10.0  # of a class; a rarer one would make steps depend on a few examples
 
 
 class ImageClassificationTask(Task[Dataset]):
@@ -71,12 +69,14 @@ class ImageClassificationTask(Task[Dataset]):
         return Batches(part, recipe.batch_size, shuffle_seed=recipe.seed, class_weights=weights)
 
     def evaluate(self, model: keras.Model, part: Split, config: Config, **options: Any) -> dict[str, Any]:
-        """What `evaluate` of this module says, and `classes`: for each name its number of `examples`, `recall`, `precision`."""
+        """What `classes.figures` says."""
         check_options(options, (), config)
-        result = evaluate(model, part, config.recipe.batch_size)
-        return {**result, "classes": _per_class(config.class_names, np.asarray(result["confusion"]))}
+        batches = Batches(part, config.recipe.batch_size)
+        with reading(batches):
+            probabilities = model.predict(feed(batches), verbose=0)
+        return figures(probabilities, part.labels, config.class_names)
 
-    def predict(self, run: Run, files: Iterable[Path], output: Path | None, **options: Any) -> list[Prediction]:
+    def predict(self, run: Run, files: Iterable[Path], output: Path | None, **options: Any) -> list[ClassPrediction]:
         """Classifies image files: see `prediction.predict_files`; `top` is an option."""
         check_options(options, ("top",), run.config)
         return predict_files(run.load_model(), run.config, files, output, **options)
@@ -89,55 +89,3 @@ class ImageClassificationTask(Task[Dataset]):
 
 
 TASK = ImageClassificationTask()
-
-
-def evaluate(model: keras.Model, split: Split, batch_size: int = 64) -> dict[str, Any]:
-    """Tests a classifier.
-
-    Args:
-        model: Images → probabilities.
-        split: Labelled images.
-        batch_size: Images at a time.
-
-    Returns:
-        `examples`, `loss` (cross-entropy, mean), `accuracy` (0..1), `balanced_accuracy` (the mean of the recalls of the classes
-        that there are examples of: Brodersen et al. 2010, doi 10.1109/ICPR.2010.764) and `confusion`,
-        [true class][predicted class].
-    """
-    batches = Batches(split, batch_size)
-    with reading(batches):
-        probabilities = np.asarray(model.predict(feed(batches), verbose=0), np.float64)
-    labels, predicted = split.labels, probabilities.argmax(axis=1)
-    of_truth = probabilities[np.arange(len(labels)), labels]
-    confusion = np.zeros((probabilities.shape[1],) * 2, np.int64)
-    np.add.at(confusion, (labels, predicted), 1)
-    return {
-        "examples": len(labels),
-        "loss": float(-np.log(np.maximum(of_truth, keras.config.epsilon())).mean()),
-        "accuracy": float((labels == predicted).mean()),
-        "balanced_accuracy": _mean_recall(confusion),
-        "confusion": confusion.tolist(),
-    }
-
-
-def balanced(labels: ArrayLike, classes: int) -> NDArray[np.float64]:
-    """What an example of each class counts: n / (classes · examples of the class), 1 in the mean; at most 10."""
-    counts = np.bincount(np.asarray(labels, np.int64), minlength=classes)
-    weights: NDArray[np.float64] = np.minimum(counts.sum() / (classes * np.maximum(counts, 1)), _LARGEST_WEIGHT)
-    return weights
-
-
-def _mean_recall(confusion: NDArray[np.int64]) -> float:
-    examples = confusion.sum(axis=1)
-    return float((confusion.diagonal()[examples > 0] / examples[examples > 0]).mean())
-
-
-def _per_class(class_names: tuple[str, ...], confusion: Any) -> dict[str, dict[str, Any]]:
-    def share(hits: int, total: int) -> float | None:
-        return float(hits / total) if total else None
-
-    columns = zip(class_names, confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0), strict=True)
-    return {
-        name: {"examples": int(true), "recall": share(hits, true), "precision": share(hits, predicted)}
-        for name, hits, true, predicted in columns
-    }
