@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from atrous.spec import parse_integer
 
 SUFFIXES = frozenset(
-    [".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc"]
-    + [".au", ".snd", ".caf", ".w64", ".rf64", ".sph", ".voc"]
+    (
+        *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc"),
+        *(".au", ".snd", ".caf", ".w64", ".rf64", ".sph", ".voc"),
+    )
 )
 """Of files that are taken as sound."""
 QUALITY = "HQ"
