@@ -175,10 +175,10 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _listed(file: Path, name: str, columns: Columns) -> Found:
-    header, rows = _read(file)
-    path_at = _column(header, "file", columns.file, FILE_NAMES, file)
-    label_at = _column(header, "label", columns.label, LABEL_NAMES, file)
-    split_at = _column(header, "split", columns.split, SPLIT_NAMES, file, needed=False)
+    header, rows = read_list(file)
+    path_at = column_at(header, "file", columns.file, FILE_NAMES, file)
+    label_at = column_at(header, "label", columns.label, LABEL_NAMES, file)
+    split_at = column_at(header, "split", columns.split, SPLIT_NAMES, file, needed=False)
     found, first = Found(name, {}), dict[Path, int]()
     for row, cells in rows:
         where = f"row {row} of {file.name}"
@@ -187,14 +187,14 @@ def _listed(file: Path, name: str, columns: Columns) -> Found:
         if not path or not label:
             found.skipped.append((where, f"{where} must have a path and a label. Received: {path!r}, {label!r}."))
             continue
-        target = _located(file.parent, path)
+        target = located(file.parent, path)
         if target is None:
             found.skipped.append((path, f"{path!r}, {where}, must be a file. Received: there is none."))
         elif target in first:
             found.skipped.append((path, f"{path!r} must be listed once. Received: rows {first[target]} and {row}."))
         else:
             first[target] = row
-            part = "train" if split_at is None else _part(cells[split_at], where)
+            part = "train" if split_at is None else part_of(cells[split_at], where)
             found.parts.setdefault(part, []).append(Clip(target, label, path))
     if not first:
         why = f" First: {found.skipped[0][1]}" if found.skipped else ""
@@ -209,20 +209,21 @@ def _listed(file: Path, name: str, columns: Columns) -> Found:
     return found
 
 
-def _located(folder: Path, path: str) -> Path | None:
+def located(folder: Path, path: str) -> Path | None:
     """Where the file is: as it is named, or in the folder where sounds usually are."""
     tried: Iterator[Path] = (base / path for base in (folder, *(folder / name for name in _BESIDE)))
     return next((each for each in tried if each.is_file()), None)
 
 
-def _part(cell: str, where: str) -> str:
+def part_of(cell: str, where: str) -> str:
+    """Which part a cell of a list names; `where` says which cell it is."""
     part = PARTS.get(cell.strip().lower())
     if part is None:
         raise ValueError(f"Parts must be called train, validation or test. Received: {cell.strip()!r}, {where}.")
     return part
 
 
-def _read(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_list(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Names of columns, and rows with their lines' numbers."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
@@ -240,13 +241,13 @@ def _read(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 def _fits(file: Path) -> bool:
     try:
-        lower = [name.lower() for name in _read(file)[0]]
+        lower = [name.lower() for name in read_list(file)[0]]
     except ValueError:
         return False
     return any(name in lower for name in FILE_NAMES) and any(name in lower for name in LABEL_NAMES)
 
 
-def _column(
+def column_at(
     header: Sequence[str], argument: str, said: str | None, names: Sequence[str], file: Path, needed: bool = True
 ) -> Any:
     """Place of a column."""
