@@ -179,10 +179,13 @@ class Run:
         _write(self._metrics_file, text.getvalue())
 
     def best(self, rows: Sequence[Row]) -> Row | None:
-        """The row with the best value of the recipe's metric on the validation images; the first of equals."""
+        """The row with the best value of the recipe's metric on the validation part; of equals that with the least loss there.
+
+        Few examples give the same accuracy to many epochs. If losses are the same, too, it is the first.
+        """
         recipe = self.config.recipe
-        choose = min if recipe.lower_is_better else max
-        return choose(rows, key=lambda row: row[f"val_{recipe.metric}"], default=None)
+        sign = 1 if recipe.lower_is_better else -1
+        return min(rows, key=lambda row: (sign * row[f"val_{recipe.metric}"], row["val_loss"]), default=None)
 
     def is_over(self, rows: Sequence[Row]) -> bool:
         """Whether training ends after the epochs of `rows`: all are done, or early stopping says so."""

@@ -1,6 +1,6 @@
 """Whole networks."""
 
-from atrous.models import fcos, forecaster, labels, torch_names
+from atrous.models import fcos, forecaster, labels, series_classifier, torch_names
 from atrous.models.backbone import freeze
 from atrous.models.classifier import DilatedClassifier
 from atrous.models.deeplab import DeepLabV3, DeepLabV3Plus
@@ -27,5 +27,6 @@ __all__ = [
     "forecaster",
     "freeze",
     "labels",
+    "series_classifier",
     "torch_names",
 ]

@@ -12,6 +12,7 @@ from atrous.plots.images import feature_maps, image_grid
 from atrous.plots.memory import memory_by_layer
 from atrous.plots.pareto import pareto_front
 from atrous.plots.precision_recall import precision_recall
+from atrous.plots.series import evidence
 from atrous.plots.tree import stacked_tree
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "coverage_map",
     "effective_field",
     "errors_by_step",
+    "evidence",
     "fan_chart",
     "feature_maps",
     "field_growth",

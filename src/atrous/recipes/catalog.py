@@ -6,10 +6,11 @@ from atrous.recipes.fashion_mnist import FASHION_MNIST
 from atrous.recipes.image_folder import IMAGE_FOLDER
 from atrous.recipes.masks_folder import MASKS_FOLDER
 from atrous.recipes.series_csv import SERIES_CSV
+from atrous.recipes.series_ts import SERIES_TS
 from atrous.tasks import TASKS
 from atrous.tasks.recipe import Recipe, parse_choice
 
-RECIPES: tuple[Recipe, ...] = (FASHION_MNIST, CIFAR10, IMAGE_FOLDER, MASKS_FOLDER, BOXES_FOLDER, SERIES_CSV)
+RECIPES: tuple[Recipe, ...] = (FASHION_MNIST, CIFAR10, IMAGE_FOLDER, MASKS_FOLDER, BOXES_FOLDER, SERIES_CSV, SERIES_TS)
 
 
 def find(task: str, kind: str) -> Recipe:

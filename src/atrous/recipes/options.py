@@ -50,3 +50,6 @@ class Options(TypedDict, total=False):
     residual: bool | None
     stride: int | None
     windows: int | None
+    normalize: str | None
+    validation: float | None
+    cases: int | None

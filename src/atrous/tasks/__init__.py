@@ -11,6 +11,7 @@ from atrous.tasks.forecasting.recipe import Forecasting
 from atrous.tasks.image_classification.recipe import ImageClassification
 from atrous.tasks.recipe import Recipe, parse_choice
 from atrous.tasks.segmentation.recipe import Segmentation
+from atrous.tasks.series_classification.recipe import SeriesClassification
 
 if TYPE_CHECKING:
     from atrous.tasks.task import Task
@@ -21,6 +22,7 @@ TASKS: MappingProxyType[str, type[Recipe]] = MappingProxyType(
         "segmentation": Segmentation,
         "detection": Detection,
         "forecasting": Forecasting,
+        "series-classification": SeriesClassification,
     }
 )
 """What a recipe of each task chooses: the first is trained if no task is named."""

@@ -1,0 +1,1 @@
+"""Series classification: one class a series, of files of the UCR/UEA archive."""
