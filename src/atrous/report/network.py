@@ -125,8 +125,8 @@ def _walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _row(name: str, layer: Any, report: Report | None) -> LayerRow:
-    kernel: Sequence[int] = getattr(layer, "kernel_size", getattr(layer, "pool_size", ()))
-    rate: Sequence[int] = getattr(layer, "dilation_rate", ()) if kernel else ()
+    kernel = _several(getattr(layer, "kernel_size", getattr(layer, "pool_size", ())))
+    rate = _several(getattr(layer, "dilation_rate", ())) if kernel else ()
     inside = [] if kernel else sorted({n for each in layer._flatten_layers(include_self=False) for n in _rates_of(each)})
     return LayerRow(
         name=name,
@@ -138,6 +138,11 @@ def _row(name: str, layer: Any, report: Report | None) -> LayerRow:
         field=_field(report.named[name]) if report is not None and name in report.named else "",
         dilated=max([*rate, *inside], default=1) > 1,
     )
+
+
+def _several(sizes: int | Sequence[int]) -> Sequence[int]:
+    """A block over sequences may have a number where a convolution has one for each axis."""
+    return (sizes,) if isinstance(sizes, int) else sizes
 
 
 def _rates_of(layer: Any) -> Sequence[int]:
