@@ -2,7 +2,8 @@
 # index are all they need.
 
 PYTHON ?= python3
-PIP = -m pip --disable-pip-version-check install --quiet
+# Of thousands of files few are ever imported; those are compiled then.
+PIP = -m pip --disable-pip-version-check install --quiet --no-compile
 # What an installation is made of. The layers on JAX and PyTorch don't use the native core: there it isn't compiled.
 INSTALLED = pyproject.toml CMakeLists.txt tools/build_backend.py $(wildcard native/*.* native/*/*.*)
 PURE = --config-settings=wheel.cmake=false
