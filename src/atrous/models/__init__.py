@@ -1,6 +1,7 @@
 """Whole networks."""
 
 from atrous.models import fcos, forecaster, labels, series_classifier, torch_names
+from atrous.models.audio import ClipClassifier
 from atrous.models.backbone import freeze
 from atrous.models.classifier import DilatedClassifier
 from atrous.models.deeplab import DeepLabV3, DeepLabV3Plus
@@ -15,6 +16,7 @@ from atrous.models.wavenet import WaveNet
 __all__ = [
     "DRN",
     "TCN",
+    "ClipClassifier",
     "DeepLabV3",
     "DeepLabV3Plus",
     "DilatedClassifier",

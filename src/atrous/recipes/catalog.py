@@ -1,16 +1,36 @@
 """All recipes, and the choice between them."""
 
+from atrous.recipes.audio_folder import AUDIO_FOLDER
+from atrous.recipes.adding_problem import ADDING_PROBLEM
 from atrous.recipes.boxes_folder import BOXES_FOLDER
 from atrous.recipes.cifar10 import CIFAR10
+from atrous.recipes.dna_sites import DNA_SITES
+from atrous.recipes.copy_memory import COPY_MEMORY
 from atrous.recipes.fashion_mnist import FASHION_MNIST
 from atrous.recipes.image_folder import IMAGE_FOLDER
 from atrous.recipes.masks_folder import MASKS_FOLDER
+from atrous.recipes.music import JSB_CHORALES, NOTTINGHAM, PIANO_ROLLS
 from atrous.recipes.series_csv import SERIES_CSV
 from atrous.recipes.series_ts import SERIES_TS
 from atrous.tasks import TASKS
 from atrous.tasks.recipe import Recipe, parse_choice
 
-RECIPES: tuple[Recipe, ...] = (FASHION_MNIST, CIFAR10, IMAGE_FOLDER, MASKS_FOLDER, BOXES_FOLDER, SERIES_CSV, SERIES_TS)
+RECIPES: tuple[Recipe, ...] = (
+    FASHION_MNIST,
+    CIFAR10,
+    IMAGE_FOLDER,
+    MASKS_FOLDER,
+    BOXES_FOLDER,
+    SERIES_CSV,
+    DNA_SITES,
+    SERIES_TS,
+    AUDIO_FOLDER,
+    PIANO_ROLLS,
+    JSB_CHORALES,
+    NOTTINGHAM,
+    COPY_MEMORY,
+    ADDING_PROBLEM,
+)
 
 
 def find(task: str, kind: str) -> Recipe:

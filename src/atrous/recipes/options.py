@@ -50,6 +50,28 @@ class Options(TypedDict, total=False):
     residual: bool | None
     stride: int | None
     windows: int | None
+    variant: str | None
+    sites: str | None
+    splits: str | None
+    shares: tuple[float, ...] | list[float] | None
+    types: str | tuple[str, ...] | list[str] | None
+    one_based: bool | None
+    window: int | None
+    around: float | None
+    mutate: float | None
+    mels: int | None
+    sample_rate: int | None
+    seconds: float | None
+    normalize_level: bool | None
+    time_masks: int | None
+    frequency_masks: int | None
+    file: str | None
+    label: str | None
+    split: str | None
     normalize: str | None
     validation: float | None
     cases: int | None
+    clip: float | None
+    data_set: str | None
+    length: int | None
+    sequences: int | None

@@ -6,11 +6,16 @@ import importlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from atrous.tasks.audio_classification.recipe import AudioClassification
+from atrous.tasks.adding_problem.recipe import AddingProblem
+from atrous.tasks.copy_memory.recipe import CopyMemory
 from atrous.tasks.detection.recipe import Detection
 from atrous.tasks.forecasting.recipe import Forecasting
 from atrous.tasks.image_classification.recipe import ImageClassification
+from atrous.tasks.music.recipe import Music
 from atrous.tasks.recipe import Recipe, parse_choice
 from atrous.tasks.segmentation.recipe import Segmentation
+from atrous.tasks.sequence_labelling.recipe import SequenceLabelling
 from atrous.tasks.series_classification.recipe import SeriesClassification
 
 if TYPE_CHECKING:
@@ -22,6 +27,11 @@ TASKS: MappingProxyType[str, type[Recipe]] = MappingProxyType(
         "segmentation": Segmentation,
         "detection": Detection,
         "forecasting": Forecasting,
+        "sequence-labelling": SequenceLabelling,
+        "music": Music,
+        "copy-memory": CopyMemory,
+        "adding-problem": AddingProblem,
+        "audio-classification": AudioClassification,
         "series-classification": SeriesClassification,
     }
 )

@@ -1,0 +1,1 @@
+"""Audio classification: one class a clip of sound."""
