@@ -125,11 +125,6 @@ def load(
     train = train.take(range(len(train)), passes=max(1, -(-recipe.cases // len(train))))
     told = [note for each in files for note in each.notes]
     told += _notes(names, parts[0], parts[1])
-    if not share:
-        told.append(
-            f"None of the {len(parts[0]):,} training cases is held out: the validation figures are of the training cases "
-            "themselves, and say only how well these fit. --validation 0.2 holds out a fifth."
-        )
     skipped = tuple((why.partition(":")[0], why) for each in files for why in each.skipped)
     channels = parts[0].series[0].shape[1]
     name = files[0].name if len(files) == 1 else _OFFICIAL.fullmatch(files[0].path.stem)[1]  # type: ignore[index]
@@ -160,7 +155,9 @@ def find_files(source: Path) -> list[Path]:
     complete = {name: pair for name, pair in sets.items() if len(pair) == 2} or sets
     if len(complete) > 1:
         names = ", ".join(list(complete)[:_LISTED]) + ", …" * (len(complete) > _LISTED)
-        first = next(iter(next(iter(complete.values())).values()))
+        pair = next(iter(complete.values()))
+        first = pair.get("train", next(iter(pair.values())))
+        first = first if first.parent == source else first.parent
         raise ValueError(
             f"`data` must be one data set. Received: {str(source)!r} with {len(complete)}: {names}. Name one: --data {first}"
         )

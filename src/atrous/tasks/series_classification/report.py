@@ -128,16 +128,16 @@ def _drawn(model: keras.Model, data: LabelledSeries, said: NDArray[np.float32], 
     series = filled(data.test.series[i])
     axes = plots.evidence(series[:, :_CHANNELS], evidence(model, series, data.plan, first, second))
     names = data.class_names
-    claim = f"{names[first]}, {percent(float(said[i, first]))}"
-    told = f"{claim}; is {names[true]}, {percent(float(said[i, true]))}" if first != true else claim
+    claim = f"Predicted {names[first]} ({percent(float(said[i, first]))})"
+    other = f"{names[second]} ({percent(float(said[i, second]))})"
+    told = f"{claim}, is {other}" if first != true else f"{claim}, rightly; next is {other}"
     return {
         "name": data.test.names[i],
         "told": told,
-        "against": names[second],
         "svg": embed.svg(
             axes,
             name=f"series-{i}",
-            alt=f"{data.test.names[i]}: {told}. Thick where it speaks for {names[first]} or against it.",
+            alt=f"{data.test.names[i]}: {told}. Thick where it speaks for one of the two.",
         ),
     }
 
@@ -146,7 +146,7 @@ def _beside(test: Mapping[str, Any], best: Baseline) -> dict[str, str]:
     gain = 100 * (test["accuracy"] - (best.accuracy or 0.0))
     return {
         "name": f"Beside {best.name.partition(' within')[0]}",
-        "value": f"{gain:+.1f} points",
+        "value": f"{gain:+.1f} points".replace("-", "\u2212"),
         "note": _share(best.accuracy),
     }
 

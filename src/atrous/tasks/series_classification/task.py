@@ -45,7 +45,13 @@ class SeriesClassificationTask(Task[LabelledSeries]):
         told = [f"Left out: {why}" for _, why in data.skipped[:_TOLD]]
         if len(data.skipped) > _TOLD:
             told.append(f"Left out: {len(data.skipped) - _TOLD:,} more cases that can't be read; the report names them.")
-        return [*told, *data.notes]
+        told += data.notes
+        if not data.held_out:
+            told.append(
+                f"None of the {len(data.train.series):,} training cases is held out: validation figures are of these cases, "
+                "and say only how well they fit. --validation 0.2 holds out a fifth."
+            )
+        return told
 
     def must_agree(self) -> tuple[str, ...]:
         """Other data must have the same classes and channels."""
