@@ -47,7 +47,7 @@ class SeriesClassification(Recipe):
     kernel_size: int = option(3, "Taps of each convolution, two a block.")
     stride: int | None = option(None, "Steps that the first convolution goes on by. Default: leaves at most 256.", "STEPS")
     dropout: float = option(0.3, "Share of channels dropped in front of the last layer in training.")
-    augment: tuple[str, ...] = option(("jitter", "scale"), f"Random changes of training series: {', '.join(AUGMENTATIONS)}.")
+    augment: tuple[str, ...] = option((), f"Random changes of training series: {', '.join(AUGMENTATIONS)}.")
     normalize: str = option("auto", f"{', '.join(NORMALIZATIONS)}: case makes levels tell nothing; auto: by the data.")
     class_weights: str = option("none", f"{', '.join(CLASS_WEIGHTS)}: rare classes count as much as frequent ones.")
     validation: float | None = option(None, "Share of training cases held out. Default: 0 below 300 cases, else 0.1.", "SHARE")
