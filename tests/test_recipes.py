@@ -35,7 +35,7 @@ def test_the_types_of_options_are_of_all_that_recipes_have():
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_recipe_for_any_data_and_a_name_for_what_it_trains_on(task):
     assert find(task, "").task == task
-    assert TASKS[task].examples in ("images", "windows", "clips", "sequences", "series")
+    assert TASKS[task].examples in ("images", "pieces", "windows", "clips", "sequences", "series")
 
 
 @pytest.mark.parametrize("recipe", CLASSIFYING, ids=lambda recipe: recipe.name)

@@ -85,7 +85,8 @@ def _build(config: Config) -> keras.Model:
     policy = _policy(config)
     task = tasks.find(config.recipe.task)
     model = task.build(config, policy)
-    optimizer = keras.optimizers.Adam(_learning_rate(config))
+    clip = getattr(config.recipe, "clip", 0)  # of tasks that let choose it
+    optimizer = keras.optimizers.Adam(_learning_rate(config), global_clipnorm=clip or None)
     if policy == "mixed_float16":  # small gradients would vanish in its narrow range
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(optimizer, **task.measures(config), auto_scale_loss=False)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli import compare, design, explore, generate, inspect, messages, models, stream, tile, train
+from atrous.cli import bench_paper, compare, design, explore, generate, inspect, messages, models, stream, tile, train
 from atrous.cli.words import given, integers, numbers
 from atrous.recipes import RECIPES
 from atrous.run import Run
@@ -140,6 +140,7 @@ def recipes() -> None:
     messages.recipes(RECIPES)
 
 
+bench_paper.register(app)
 compare.register(app)
 design.register(app)
 explore.register(app)

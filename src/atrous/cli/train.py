@@ -82,7 +82,7 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FOLDER", help="Built-in data (fashion-mnist, fashion-mnist-full, cifar10), or a folder, or CSV."
+            metavar="NAME|FOLDER", help="Built-in data (fashion-mnist, fashion-mnist-full, cifar10), or a folder, or a file."
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run folder to make. Default: runs/<data>.")] = None,

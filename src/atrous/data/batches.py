@@ -50,6 +50,8 @@ class ReadAhead(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
         self.prefetch = min(4, os.cpu_count() or 1) if prefetch is None else prefetch
+        self.lengths_vary = False
+        """Whether the second axis of arrays, time, may be another in the next batch."""
         self._threads = ThreadPoolExecutor(self.prefetch, "batches") if self.prefetch else None
         self.error: Exception | None = None
         """What kept a batch from being read: what `fit` raises then is a framework's, with this one in its text."""

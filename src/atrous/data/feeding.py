@@ -36,7 +36,12 @@ def feed(batches: ReadAhead) -> Any:
                 return
             yield batch
 
-    signature = tf.nest.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), batches[0])
+    known = 2 if batches.lengths_vary else 1  # from which axis on sizes are those of the first batch
+
+    def spec(array: Any) -> Any:
+        return tf.TensorSpec((None,) * min(known, array.ndim) + array.shape[known:], array.dtype)
+
+    signature = tf.nest.map_structure(spec, batches[0])
     fed = tf.data.Dataset.from_generator(read, output_signature=signature)
     options = tf.data.Options()
     options.autotune.enabled = False

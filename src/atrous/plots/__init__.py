@@ -11,11 +11,15 @@ from atrous.plots.growth import field_growth
 from atrous.plots.images import feature_maps, image_grid
 from atrous.plots.memory import memory_by_layer
 from atrous.plots.pareto import pareto_front
+from atrous.plots.piano import piano_roll
+from atrous.plots.position import by_position
 from atrous.plots.precision_recall import precision_recall
 from atrous.plots.series import evidence
+from atrous.plots.scatter import true_and_said
 from atrous.plots.tree import stacked_tree
 
 __all__ = [
+    "by_position",
     "confusion_matrix",
     "coverage_map",
     "effective_field",
@@ -30,7 +34,9 @@ __all__ = [
     "memory_by_layer",
     "pareto_front",
     "path_profile",
+    "piano_roll",
     "precision_recall",
     "receptive_field",
     "stacked_tree",
+    "true_and_said",
 ]

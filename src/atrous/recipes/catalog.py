@@ -1,11 +1,11 @@
 """All recipes, and the choice between them."""
 
-from atrous.recipes.audio_folder import AUDIO_FOLDER
 from atrous.recipes.adding_problem import ADDING_PROBLEM
+from atrous.recipes.audio_folder import AUDIO_FOLDER
 from atrous.recipes.boxes_folder import BOXES_FOLDER
 from atrous.recipes.cifar10 import CIFAR10
-from atrous.recipes.dna_sites import DNA_SITES
 from atrous.recipes.copy_memory import COPY_MEMORY
+from atrous.recipes.dna_sites import DNA_SITES
 from atrous.recipes.fashion_mnist import FASHION_MNIST
 from atrous.recipes.image_folder import IMAGE_FOLDER
 from atrous.recipes.masks_folder import MASKS_FOLDER

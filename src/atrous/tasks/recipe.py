@@ -115,7 +115,7 @@ def spoken(metric: str) -> str:
     ('mean IoU', 'accuracy', 'AP50', 'sMAPE')
     """
     words = metric.replace("_", " ").replace("iou", "IoU")
-    return re.sub(r"\b(ap|ar)(?=\d*\b)|mase\b|mape\b", lambda found: found[0].upper(), words)
+    return re.sub(r"\b(ap|ar)(?=\d*\b)|mase\b|mape\b|\bmse\b|\bnll\b", lambda found: found[0].upper(), words)
 
 
 def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:

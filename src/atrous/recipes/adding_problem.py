@@ -1,0 +1,13 @@
+"""The adding problem (Hochreiter & Schmidhuber 1997; Bai, Kolter, Koltun 2018, arXiv 1803.01271)."""
+
+from atrous.tasks.adding_problem.recipe import AddingProblem
+
+ADDING_PROBLEM = AddingProblem(
+    name="adding-problem",
+    epochs=3,
+    batch_size=32,
+    learning_rate=2e-3,
+    decay="cosine",
+    filters=24,
+    kernel_size=8,
+)

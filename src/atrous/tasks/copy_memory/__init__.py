@@ -1,0 +1,1 @@
+"""Copy memory: ten digits, a long silence, and the digits again."""

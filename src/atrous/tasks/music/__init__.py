@@ -1,0 +1,1 @@
+"""Music: which keys sound in the next step of a piano roll."""
