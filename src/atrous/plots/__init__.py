@@ -3,6 +3,7 @@
 from atrous.plots.confusion import confusion_matrix
 from atrous.plots.coverage import coverage_map, path_profile
 from atrous.plots.curves import learning_curves
+from atrous.plots.dna import precision_curves, score_track, sequence_logo
 from atrous.plots.effective import effective_field
 from atrous.plots.fan import errors_by_step, fan_chart
 from atrous.plots.field import receptive_field
@@ -35,8 +36,11 @@ __all__ = [
     "pareto_front",
     "path_profile",
     "piano_roll",
+    "precision_curves",
     "precision_recall",
     "receptive_field",
+    "score_track",
+    "sequence_logo",
     "stacked_tree",
     "true_and_said",
 ]

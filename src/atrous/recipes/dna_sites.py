@@ -1,0 +1,11 @@
+"""DNA with sites: FASTA, and a table or BED of single bases."""
+
+from atrous.tasks.sequence_labelling.recipe import SequenceLabelling
+
+DNA_SITES = SequenceLabelling(
+    name="dna-sites",
+    epochs=8,
+    batch_size=8,
+    learning_rate=1e-3,
+    decay="cosine",
+)

@@ -1,0 +1,1 @@
+"""Sequence labelling: a label for every base of long sequences of DNA."""
