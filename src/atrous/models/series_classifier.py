@@ -86,7 +86,7 @@ def _trunk(
             dtype=dtype,
             name=f"{name}_conv",
         )(x)
-        x = layers.BatchNormalization(momentum=0.9, dtype=dtype, name=f"{name}_norm")(kept(x, f"{name}_kept"))
+        x = layers.BatchNormalization(momentum=0.8, dtype=dtype, name=f"{name}_norm")(kept(x, f"{name}_kept"))
         return kept(layers.ReLU(dtype=dtype, name=f"{name}_relu")(x), f"{name}_inside") if active else x
 
     def kept(x: Any, name: str) -> Any:
