@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import atrous
-from atrous import plots
+from atrous import plots, tasks
 from atrous.cli import main
 from atrous.models.series_classifier import HEAD, SeriesAverage, SeriesClassifier, SeriesScaling
 from atrous.recipes import find
@@ -77,6 +77,7 @@ def run(data, once):
 def test_a_run_learns_and_its_figures_are_a_count_by_hand(run):
     rows, held, model = run.metrics, run.load_data(), run.load_model()
     assert rows[-1]["loss"] < rows[0]["loss"]
+    assert tasks.find("series-classification").facts(held) == run.config.facts  # or it could not be resumed
     assert (run.config.class_names, run.config.channels, run.config.skipped) == (NAMES, 2, ("Waves_TRAIN.ts, line 9",))
     assert run.config.examples == {"train": 70, "validation": 35, "test": 24}
     right = 0
@@ -167,7 +168,7 @@ def test_the_evidence_adds_up_to_the_difference_of_the_scores(run):
     held, model = run.load_data(), run.load_model()
     series = held.test.series[5]
     added = evidence(model, series, held.plan, 0, 2)
-    bias = np.asarray(model.get_layer(HEAD).bias)
+    bias = keras.ops.convert_to_numpy(model.get_layer(HEAD).bias)
     said = np.log(probabilities(model, [series], held.plan)[0].astype(float))
     assert added.shape == (len(series),)
     np.testing.assert_allclose(added.mean() + bias[0] - bias[2], said[0] - said[2], rtol=1e-3, atol=1e-4)
