@@ -119,12 +119,12 @@ def predict(
         files: Files, or folders of them; each is brought to the form of the training examples. None, of `forecasting`: the
             run's own data, whose next steps are forecast.
         output: A folder for what is made of them, where the task makes files: masks and overlays of `segmentation`; of
-            `forecasting` also the CSV file itself.
+            `forecasting` also the CSV file itself, of `sequence-labelling` a `.bed` or `.tsv` file, or a BED file for each.
         **options: Of the task.
 
     Returns:
-        One prediction a file, in order, as the task has them; of `forecasting` one a series; what could not be read has an
-        `error`.
+        One prediction a file, in order, as the task has them; of `forecasting` one a series, of `sequence-labelling` one a
+        record; what could not be read has an `error`.
 
     Raises:
         ValueError: There is no file, and the task needs one.

@@ -36,7 +36,9 @@ Scales = Annotated[
 Confidence = Annotated[
     float | None,
     typer.Option(
-        metavar="X", help="Of detection: least score of a box that is told, or counted. Default: the run's.", show_default=False
+        metavar="X",
+        help="Of detection: least score of a box that is told, or counted; of sequence labelling, of a site. Default: the run's.",
+        show_default=False,
     ),
 ]
 Flip = Annotated[bool, typer.Option("--flip", help="Of segmentation: look at mirrored images, too.")]
@@ -81,7 +83,8 @@ def predict(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER|CSV", help="Where masks or boxes.json and overlays are written, or predictions.csv, or a forecast."
+            metavar="FOLDER|FILE",
+            help="Where masks or boxes.json and overlays are written, or predictions.csv, or a forecast, or sites as BED or TSV.",
         ),
     ] = None,
     top: Annotated[
