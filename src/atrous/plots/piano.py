@@ -52,6 +52,7 @@ def piano_roll(
         axes.set_yticks([key for key in range(low, high + 1) if (lowest + key) % _OCTAVE == 0])
         axes.yaxis.set_major_formatter(lambda key, _: f"C{(lowest + round(key)) // _OCTAVE - 1}")
         axes.grid(axis="y", color=RULE, linewidth=0.6)
+        axes.set_axisbelow(True)
     for key in range(low, high + 1):
         above.broken_barh(_runs(true[:, key], first), (key - 0.4, 0.8), color=INK, linewidth=0)
     cells = np.zeros((high - low + 1, len(true), 4))
