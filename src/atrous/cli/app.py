@@ -37,7 +37,7 @@ Confidence = Annotated[
     float | None,
     typer.Option(
         metavar="X",
-        help="Of detection: least score of a box that is told, or counted; of sequence labelling, of a site. Default: the run's.",
+        help="Of detection: least score of a box that is told or counted; of sequence labelling: of a site. Default: the run's",
         show_default=False,
     ),
 ]
@@ -84,7 +84,7 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FOLDER|FILE",
-            help="Where masks or boxes.json and overlays are written, or predictions.csv, or a forecast, or sites as BED or TSV.",
+            help="Where masks or boxes.json and overlays are written, predictions.csv, a forecast, or sites in BED or TSV.",
         ),
     ] = None,
     top: Annotated[
