@@ -4,8 +4,8 @@
 
 Both networks have as many taps and weights, are trained by the same loop on the same windows in the same order, for as many
 epochs, and label every base of both strands of the test part, each with the whole of what it sees. Beside them: the position
-weight matrix of the training sites, on the same bases. A run is a process of its own; seconds are the processor's, test and page
-included.
+weight matrix of the training sites, on the same bases. A run is a process of its own; seconds are the processor's, of training,
+test and page.
 """
 
 from __future__ import annotations
