@@ -27,11 +27,11 @@ def write(file, samples, rate=RATE, **more):
     return file
 
 
-def folder(root, each=12, seconds=0.3):
+def folder(root, each=12, seconds=0.3, first=0):
     """Three classes: low and high tones, and chirps."""
-    for i in range(each):
+    for i in range(first, first + each):
         length = seconds * (0.7 + 0.6 * (i % 3) / 2)
-        write(root / "low" / f"{i}.wav", tone(300 + 20 * i, length, seed=i))
-        write(root / "high" / f"{i}.flac", tone(2500 + 30 * i, length, seed=i))
+        write(root / "low" / f"{i}.wav", tone(300 + 20 * (i % 10), length, seed=i))
+        write(root / "high" / f"{i}.flac", tone(2500 + 30 * (i % 10), length, seed=i))
         write(root / "chirp" / f"{i}.wav", chirp(length, seed=i))
     return root

@@ -233,7 +233,7 @@ def test_lengths(tmp_path):
 def test_the_default_length_is_that_of_most(lengths):
     seconds = default_seconds(lengths)
     assert 0.1 <= seconds <= 10
-    assert seconds == 10 or np.mean(np.array(lengths) <= seconds + 1e-9) >= 0.85
+    assert seconds == 10 or np.mean(np.array(lengths) <= seconds + 1e-9) >= 0.9
 
 
 def test_a_window_is_cut_where_it_is_asked_for_also_from_files(tmp_path, monkeypatch):

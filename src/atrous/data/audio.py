@@ -183,7 +183,7 @@ def default_seconds(lengths: Sequence[float]) -> float:
     >>> default_seconds([0.5] * 9 + [60.0]), default_seconds([0.01, 0.02]), default_seconds([1.0, 1.01])
     (0.5, 0.1, 1.1)
     """
-    at = float(np.percentile(lengths, _PERCENTILE, method="lower"))
+    at = float(np.percentile(lengths, _PERCENTILE, method="inverted_cdf"))
     return min(LONGEST_DEFAULT, max(SHORTEST, math.ceil(10 * at - 1e-6) / 10))
 
 

@@ -37,7 +37,7 @@ def spectrogram(
     Returns:
         The axes.
     """
-    axes = bare((figure or new_figure(6.4, 2.4)).add_subplot())
+    axes = bare((figure or new_figure(9.0, 2.6)).add_subplot())
     low, high = np.percentile(values, _RANGE) if values.size else (0.0, 1.0)
     axes.imshow(
         np.asarray(values, np.float32).T,

@@ -9,7 +9,7 @@ from atrous.tasks.audio_classification.recipe import AudioClassification
 
 AUDIO_FOLDER = AudioClassification(
     name="audio-folder",
-    epochs=15,
+    epochs=12,
     batch_size=32,
     learning_rate=3e-3,
     decay="cosine",

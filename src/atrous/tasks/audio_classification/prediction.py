@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +14,6 @@ from atrous.data.audio import samples_of
 from atrous.data.sound import Samples, is_silent, read_header, read_sound, sound_files
 from atrous.run import Config
 from atrous.spec import parse_integer
-from atrous.tasks.audio_classification.batches import padded
 from atrous.tasks.classes import ClassPrediction, predicted, write_predictions
 
 _STRETCH = 60.0  # seconds that are read at once
@@ -40,7 +40,22 @@ def predict_files(
         OSError: Nothing can be written there.
     """
     most = 0 if top is None else parse_integer("top", top)
-    predictions = [_one(model, config, file, most) for file in every_file(files)]
+    every, sound = every_file(files), config.facts["sound"]
+    length = samples_of(sound["seconds"], sound["sample_rate"])
+    totals, counts = np.zeros((len(every), len(config.class_names))), np.zeros(len(every), np.int64)
+    errors: dict[int, str] = {}
+    for places, clips in _batches(every, sound, length, config.recipe.batch_size, errors):
+        np.add.at(totals, places, probabilities(model, clips, length, config.recipe.batch_size))
+        np.add.at(counts, places, 1)
+    predictions = []
+    for place, file in enumerate(every):
+        why = errors.get(place)
+        if why is None and not counts[place]:
+            why = f"{str(file)!r} must have something to hear. Received: silence, no sample beyond −80 dB."
+        if why is None:
+            predictions.append(predicted(str(file), totals[place] / counts[place], config.class_names, most))
+        else:
+            predictions.append(ClassPrediction(str(file), error=why))
     if output is not None:
         write_predictions(predictions, output, most)
     return predictions
@@ -62,36 +77,37 @@ def every_file(files: Iterable[Path]) -> list[Path]:
 
 
 def probabilities(model: keras.Model, clips: Sequence[Samples], length: int, batch_size: int) -> NDArray[np.float32]:
-    """Class probabilities, (n, classes), of n clips of any lengths up to that of an example."""
-    rows = []
-    for start in range(0, len(clips), batch_size):
-        batch = [padded(clip, length) for clip in clips[start : start + batch_size]]
-        rows.append(np.asarray(model.predict_on_batch(np.stack(batch)), np.float32))
-    return np.concatenate(rows)
+    """Class probabilities, (n, classes), of up to a batch of clips, of any lengths up to that of an example."""
+    batch = np.zeros((batch_size, length), np.float32)  # always as many: one size, one graph
+    for row, clip in zip(batch, clips, strict=False):
+        row[: len(clip)] = clip
+    return np.asarray(model.predict_on_batch(batch), np.float32)[: len(clips)]
 
 
-def _one(model: keras.Model, config: Config, file: Path, most: int) -> ClassPrediction:
-    sound, size = config.facts["sound"], config.recipe.batch_size
-    length = samples_of(sound["seconds"], sound["sample_rate"])
-    total, windows = np.zeros(len(config.class_names)), 0
-    try:
-        for clips in _windows(file, sound["sample_rate"], length, sound["silence"]):
-            if clips:
-                total += probabilities(model, clips, length, size).sum(axis=0, dtype=np.float64)
-                windows += len(clips)
-    except ValueError as error:
-        return ClassPrediction(str(file), error=str(error))
-    except OSError as error:
-        why = f"`files` must be files that can be read. Received: {str(file)!r}: {error.strerror or error}."
-        return ClassPrediction(str(file), error=why)
-    if not windows:
-        why = f"{str(file)!r} must have something to hear. Received: silence, no sample beyond −80 dB."
-        return ClassPrediction(str(file), error=why)
-    return predicted(str(file), total / windows, config.class_names, most)
+def _batches(
+    files: Sequence[Path], sound: Mapping[str, Any], length: int, batch_size: int, errors: dict[int, str]
+) -> Iterator[tuple[list[int], list[Samples]]]:
+    """Windows of all files, some of a file or of several at a time, with the places of their files; fills `errors`."""
+    places: list[int] = []
+    clips: list[Samples] = []
+    for place, file in enumerate(files):
+        try:
+            for clip in _windows(file, sound["sample_rate"], length, sound["silence"]):
+                places.append(place)
+                clips.append(clip)
+                if len(clips) == batch_size:
+                    yield places, clips
+                    places, clips = [], []
+        except ValueError as error:
+            errors[place] = str(error)
+        except OSError as error:
+            errors[place] = f"`files` must be files that can be read. Received: {str(file)!r}: {error.strerror or error}."
+    if clips:
+        yield places, clips
 
 
-def _windows(file: Path, sample_rate: int, length: int, silence: bool) -> Iterator[list[Samples]]:
-    """A file's windows, some at a time, so that hours of sound need no more memory than a minute."""
+def _windows(file: Path, sample_rate: int, length: int, silence: bool) -> Iterator[Samples]:
+    """A file's windows; of hours of sound no more than a minute is held."""
     seconds = length / sample_rate
     whole = read_header(file).seconds
     last = max(0.0, whole - seconds)
@@ -101,5 +117,5 @@ def _windows(file: Path, sample_rate: int, length: int, silence: bool) -> Iterat
         some = places[first : first + together]
         stretch = read_sound(file, sample_rate, start=some[0], seconds=some[-1] + seconds - some[0]).samples
         begins = [round((place - some[0]) * sample_rate) for place in some]
-        clips = [stretch[begin : begin + length] for begin in begins]
-        yield [clip for clip in clips if len(clip) and (silence or not is_silent(clip))]
+        clips = (stretch[begin : begin + length] for begin in begins)
+        yield from (clip for clip in clips if len(clip) and (silence or not is_silent(clip)))

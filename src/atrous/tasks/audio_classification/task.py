@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,8 +21,6 @@ from atrous.tasks.recipe import Recipe
 from atrous.tasks.task import Task, check_options
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from atrous.report.page import Contents
 
 _TOLD = 5  # files left out that are named before training
@@ -93,10 +91,6 @@ class AudioClassificationTask(Task[AudioData]):
         from atrous.tasks.audio_classification.report import contents
 
         return contents(run, model, data, test)
-
-    def compared(self, runs: Sequence[Run], names: Sequence[str]) -> Sequence[Markup]:
-        """What runs on the same clips got right."""
-        return ()
 
 
 TASK = AudioClassificationTask()
