@@ -168,7 +168,9 @@ def test_what_is_known_without_a_network():
 
 
 @pytest.mark.parametrize("kind", ["tcn", "lstm", "gru"])
-@pytest.mark.parametrize(("task", "options"), [("music", {}), ("adding-problem", {"kernel_size": 3, "filters": 5})])
+@pytest.mark.parametrize(
+    ("task", "options"), [("music", {}), ("adding-problem", {"kernel_size": 3, "filters": 5, "blocks": 4})]
+)
 def test_networks_have_the_parameters_that_recipes_tell(task, kind, options):
     recipe = find(task, "").replace({"network": kind, **options})
     made = network.build(recipe, "float32")
@@ -178,7 +180,7 @@ def test_networks_have_the_parameters_that_recipes_tell(task, kind, options):
     if kind != "tcn":
         around = [abs(recipe.recurrent_parameters(recipe.units + by) - wanted) for by in (-1, 0, 1)]
         assert around[1] == min(around)
-        assert around[1] / wanted < 0.03
+        assert around[1] / wanted < 0.05
 
 
 def test_without_dilation_it_is_the_same_network():

@@ -65,7 +65,7 @@ def bench_paper(
     except KeyboardInterrupt:
         messages.error("Stopped. The same command goes on from the last finished epoch.")
         raise typer.Exit(130) from None
-    if not as_json:
+    if found and not as_json:
         _show(chosen, found, quick)
 
 

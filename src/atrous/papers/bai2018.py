@@ -35,7 +35,7 @@ BAI2018 = Paper(
             title="adding problem, T = 600",
             task="adding-problem",
             figure="mse",
-            options={"length": 600, "blocks": 8},
+            options={"length": 600, "blocks": 8, "filters": 24, "kernel_size": 8},
             quick=_QUICKLY_DRAWN,
             published={"lstm": 0.164, "gru": 5.3e-5, "tcn": 5.8e-5},
         ),

@@ -4,10 +4,11 @@ from atrous.tasks.adding_problem.recipe import AddingProblem
 
 ADDING_PROBLEM = AddingProblem(
     name="adding-problem",
-    epochs=3,
+    epochs=5,
     batch_size=32,
-    learning_rate=2e-3,
+    learning_rate=4e-3,
     decay="cosine",
-    filters=24,
-    kernel_size=8,
+    blocks=7,
+    filters=27,
+    kernel_size=6,
 )

@@ -45,7 +45,8 @@ def cross_entropy(logits: NDArray[np.float64], target: NDArray[np.int64]) -> NDA
         logits: (steps, symbols).
         target: (steps,).
     """
-    shifted = logits - logits.max(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # what is no number is told by the loss, which isn't one either
+        shifted = logits - logits.max(axis=-1, keepdims=True)
     chosen = np.take_along_axis(shifted, target[:, None], axis=-1)[:, 0]
     return np.asarray(np.log(np.exp(shifted).sum(axis=-1)) - chosen)
 

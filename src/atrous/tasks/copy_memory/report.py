@@ -58,7 +58,7 @@ def contents(run: Run, model: keras.Model, data: GeneratedData, test: Mapping[st
             },
         ],
         labels={"loss": "cross-entropy", "recall": "recall"},
-        notes=[*field_notes(recipe, "digits before that are guessed"), *_worth(test, chance)],
+        notes=[*field_notes(recipe, "no digit can be recalled when it is asked for"), *_worth(test, chance)],
         sections=[section, field],
         choices=choices(recipe),
         layers=LAYERS,

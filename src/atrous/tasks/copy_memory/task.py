@@ -39,7 +39,7 @@ class CopyMemoryTask(Task[GeneratedData]):
             own.sequences,
             own.seed,
             each_step=True,
-            notes=field_notes(own, "the digits can't be recalled, or the first of them not in time"),
+            notes=field_notes(own, "no digit can be recalled when it is asked for"),
         )
 
     def facts(self, data: GeneratedData) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def nll(roll: NDArray[Any], logits: NDArray[Any]) -> NDArray[np.float64]:
         logits: (steps, keys).
     """
     z = np.asarray(logits, np.float64)
-    return np.asarray(np.sum(np.logaddexp(0, z) - roll * z, axis=-1))
+    with np.errstate(invalid="ignore"):  # what is no number is told by the loss, which isn't one either
+        return np.asarray(np.sum(np.logaddexp(0, z) - roll * z, axis=-1))
 
 
 def frequencies(part: SequencePart) -> NDArray[np.float64]:

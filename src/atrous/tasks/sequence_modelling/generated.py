@@ -82,7 +82,7 @@ def field_notes(recipe: SequenceModelling, lost: str) -> list[str]:
     if recipe.field is None or recipe.field >= recipe.needs:
         return []
     return [
-        f"The network sees {recipe.field:,} of {recipe.needs:,} steps; {lost}. More --blocks, a larger --kernel-size or larger "
+        f"The network sees {recipe.field:,} of {recipe.needs:,} steps: {lost}. More --blocks, a larger --kernel-size or larger "
         "--rates reach them."
     ]
 
