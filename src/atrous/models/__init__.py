@@ -9,6 +9,7 @@ from atrous.models.detector import DilatedDetector
 from atrous.models.dilated_net import DilatedNet
 from atrous.models.drn import DRN
 from atrous.models.resnet import ResNet
+from atrous.models.sound import SoundWaveNet
 from atrous.models.splicenet import SpliceNet
 from atrous.models.tcn import TCN
 from atrous.models.wavenet import WaveNet
@@ -23,6 +24,7 @@ __all__ = [
     "DilatedDetector",
     "DilatedNet",
     "ResNet",
+    "SoundWaveNet",
     "SpliceNet",
     "WaveNet",
     "fcos",

@@ -178,6 +178,20 @@ def _upsampler(channels: int, factor: int, upsample: str, **shared: Any) -> kera
 # ---- codes and mixtures ----------------------------------------------------------------------------------------------------
 
 
+def mu_law_compress(samples: Any, classes: int = 256) -> Any:
+    """Samples in −1 … 1 on the mu-law curve, sign(x)·ln(1 + μ|x|) / ln(1 + μ), μ = classes − 1; float32, in −1 … 1, too."""
+    mu = classes - 1
+    x = ops.clip(ops.cast(ops.convert_to_tensor(samples), "float32"), -1.0, 1.0)
+    return ops.sign(x) * ops.log1p(mu * ops.abs(x)) / ops.log1p(ops.cast(mu, "float32"))
+
+
+def mu_law_expand(compressed: Any, classes: int = 256) -> Any:
+    """The inverse of `mu_law_compress`; float32."""
+    mu = classes - 1
+    y = ops.cast(ops.convert_to_tensor(compressed), "float32")
+    return ops.sign(y) * ops.expm1(ops.abs(y) * ops.log1p(ops.cast(mu, "float32"))) / mu
+
+
 def mu_law_encode(samples: Any, classes: int = 256) -> Any:
     """Codes 0 … classes − 1 of samples in −1 … 1, finer near 0: sign(x)·ln(1 + μ|x|) / ln(1 + μ), rounded, μ = classes − 1.
 
@@ -188,18 +202,13 @@ def mu_law_encode(samples: Any, classes: int = 256) -> Any:
     Returns:
         int32, of the same shape.
     """
-    mu = classes - 1
-    x = ops.clip(ops.cast(ops.convert_to_tensor(samples), "float32"), -1.0, 1.0)
-    compressed = ops.sign(x) * ops.log1p(mu * ops.abs(x)) / ops.log1p(ops.cast(mu, "float32"))
-    return ops.cast(ops.floor((compressed + 1) / 2 * mu + 0.5), "int32")
+    compressed = mu_law_compress(samples, classes)
+    return ops.cast(ops.floor((compressed + 1) / 2 * (classes - 1) + 0.5), "int32")
 
 
 def mu_law_decode(codes: Any, classes: int = 256) -> Any:
     """Samples in −1 … 1 of codes 0 … classes − 1, the inverse of `mu_law_encode`; float32, of the same shape."""
-    mu = classes - 1
-    compressed = 2 * ops.cast(ops.convert_to_tensor(codes), "float32") / mu - 1
-    expanded = ops.expm1(ops.abs(compressed) * ops.log1p(ops.cast(mu, "float32"))) / mu
-    return ops.sign(compressed) * expanded
+    return mu_law_expand(2 * ops.cast(ops.convert_to_tensor(codes), "float32") / (classes - 1) - 1, classes)
 
 
 @register  # type: ignore[untyped-decorator]

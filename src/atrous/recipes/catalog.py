@@ -12,6 +12,7 @@ from atrous.recipes.masks_folder import MASKS_FOLDER
 from atrous.recipes.music import JSB_CHORALES, NOTTINGHAM, PIANO_ROLLS
 from atrous.recipes.series_csv import SERIES_CSV
 from atrous.recipes.series_ts import SERIES_TS
+from atrous.recipes.sound_files import SOUND_FILES
 from atrous.tasks import TASKS
 from atrous.tasks.recipe import Recipe, parse_choice
 
@@ -25,6 +26,7 @@ RECIPES: tuple[Recipe, ...] = (
     DNA_SITES,
     SERIES_TS,
     AUDIO_FOLDER,
+    SOUND_FILES,
     PIANO_ROLLS,
     JSB_CHORALES,
     NOTTINGHAM,

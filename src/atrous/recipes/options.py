@@ -75,3 +75,12 @@ class Options(TypedDict, total=False):
     data_set: str | None
     length: int | None
     sequences: int | None
+    stacks: int | None
+    skip_filters: int | None
+    input_kernel_size: int | None
+    classes: int | None
+    mixtures: int | None
+    crop: int | None
+    crops: int | None
+    trim: bool | None
+    where: str | None

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from atrous.models.wavenet import HEADS, LEAST_LOG_SCALE, mu_law_decode, mu_law_encode
+from atrous.models.wavenet import HEADS, LEAST_LOG_SCALE, mu_law_compress, mu_law_decode, mu_law_encode, mu_law_expand
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -23,12 +23,15 @@ class Kind:
             `(batch, time, channels)`.
         channels: Values a sample; of codes 1.
         classes: Number of codes, where there are any; else 0.
+        curve: Number of mu-law codes on whose curve the samples are that it takes and says, by the model's attribute `mu_law`;
+            0: they are as they are.
     """
 
     head: str
     takes: str
     channels: int
     classes: int
+    curve: int = 0
 
     @property
     def feeds_what_it_draws(self) -> bool:
@@ -74,7 +77,8 @@ def kind_of(model: keras.Model, head: str | None = None) -> Kind:
         kind = Kind(found, "codes", 1, classes)
     elif fed.shape[-1] == 1:
         found = head or ("regression" if made == 1 else "logistics" if made % 3 == 0 else "categorical")
-        kind = Kind(found, "samples", 1, made if found == "categorical" else 0)
+        curve = 0 if found == "categorical" else int(getattr(model, "mu_law", None) or 0)
+        kind = Kind(found, "samples", 1, made if found == "categorical" else 0, curve)
     elif head is None:
         raise ValueError(
             f"`head` must be given for a model of several channels: 'categorical' (one-hot codes) or 'regression'. "
@@ -136,12 +140,16 @@ def as_fed(drawn: Array, kind: Kind) -> Array:
 
 def as_drawn(sound: Array, kind: Kind) -> Array:
     """Samples, (batch, time, 1), as `generate` returns them: what a primer must be."""
-    return _numpy(mu_law_encode(sound[..., 0], kind.classes)) if kind.draws_codes else sound.astype(np.float32)
+    if kind.draws_codes:
+        return _numpy(mu_law_encode(sound[..., 0], kind.classes))
+    return _numpy(mu_law_compress(sound, kind.curve)) if kind.curve else sound.astype(np.float32)
 
 
 def as_sound(drawn: Array, kind: Kind) -> Array:
     """Samples, (batch, time, channels), of what `generate` returns."""
-    return _numpy(mu_law_decode(drawn, kind.classes))[..., None] if kind.draws_codes else drawn
+    if kind.draws_codes:
+        return _numpy(mu_law_decode(drawn, kind.classes))[..., None]
+    return _numpy(mu_law_expand(drawn, kind.curve)) if kind.curve else drawn
 
 
 def _numpy(x: Any) -> Array:

@@ -6,8 +6,9 @@ import importlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from atrous.tasks.audio_classification.recipe import AudioClassification
 from atrous.tasks.adding_problem.recipe import AddingProblem
+from atrous.tasks.audio_classification.recipe import AudioClassification
+from atrous.tasks.audio_generation.recipe import AudioGeneration
 from atrous.tasks.copy_memory.recipe import CopyMemory
 from atrous.tasks.detection.recipe import Detection
 from atrous.tasks.forecasting.recipe import Forecasting
@@ -32,6 +33,7 @@ TASKS: MappingProxyType[str, type[Recipe]] = MappingProxyType(
         "copy-memory": CopyMemory,
         "adding-problem": AddingProblem,
         "audio-classification": AudioClassification,
+        "audio-generation": AudioGeneration,
         "series-classification": SeriesClassification,
     }
 )

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import keras
 import numpy as np
 
-from atrous.models.wavenet import mu_law_encode
+from atrous.models.wavenet import mu_law_compress, mu_law_encode
 from atrous.streaming.sampling import classes_of
 from atrous.streaming.sound.audio import Reader, Writer
 from atrous.streaming.sound.encodings import Samples
@@ -64,13 +64,18 @@ class Signal:
     Args:
         channels: Of the sound.
         classes: How many codes, of a model that takes codes; 0 of one that takes samples.
+        curve: Of how many mu-law codes the curve is that samples are brought to, by the model's attribute `mu_law`; 0: to none.
     """
 
     channels: int
     classes: int = 0
+    curve: int = 0
 
     def taken(self, sound: Samples) -> Samples:
         """What the model takes, (1, time, channels) or codes (1, time), of (time, channels) samples."""
+        if self.curve:
+            compressed: Samples = np.asarray(keras.ops.convert_to_numpy(mu_law_compress(sound[None], self.curve)))
+            return compressed
         if not self.classes:
             return sound[None]
         codes: Samples = np.asarray(keras.ops.convert_to_numpy(mu_law_encode(sound[None, :, 0], self.classes)))
@@ -85,7 +90,7 @@ def signal_of(model: keras.Model) -> Signal:
     """
     shapes = [tuple(x.shape) for x in model.inputs]
     if len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][2] is not None:
-        return Signal(shapes[0][2])
+        return Signal(shapes[0][2], curve=int(getattr(model, "mu_law", None) or 0))
     if len(shapes) == 1 and len(shapes[0]) == 2 and "int" in model.inputs[0].dtype:
         return Signal(1, classes_of(model))
     raise ValueError(

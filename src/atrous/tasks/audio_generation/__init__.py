@@ -1,0 +1,1 @@
+"""Generating sound: WaveNet learns what the next sample may be."""
