@@ -4,8 +4,8 @@ from atrous.tasks.sequence_labelling.recipe import SequenceLabelling
 
 DNA_SITES = SequenceLabelling(
     name="dna-sites",
-    epochs=8,
-    batch_size=8,
+    epochs=6,
+    batch_size=4,
     learning_rate=1e-3,
     decay="cosine",
 )
