@@ -146,6 +146,10 @@ def test_dropout_drops_whole_channels_in_training_alone():
     assert np.ptp(dropped, axis=0).max() == 0
     assert 10 < (dropped[0] == 0).sum() < 54
     assert array(unit(np.ones((1, 9, 1), "float32"))).min() == 1
+    single = CausalUnit(64, 1, dropout=0.5, kernel_initializer="ones", normalization=None, spatial_dropout=False)
+    dropped = array(single(np.ones((1, 9, 1), "float32"), training=True))[0]
+    assert np.ptp(dropped, axis=0).max() == 2
+    assert 0.4 < (dropped == 0).mean() < 0.6
 
 
 @pytest.mark.skipif(keras.config.backend() != "torch", reason="compares with PyTorch's own modules")

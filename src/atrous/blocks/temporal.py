@@ -88,6 +88,7 @@ class CausalUnit(keras.layers.Layer):
         normalization: str | None = "weight",
         activation: Any = "relu",
         kernel_initializer: Any = "he_normal",
+        spatial_dropout: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -106,8 +107,9 @@ class CausalUnit(keras.layers.Layer):
         self.gate = self._conv("gate") if gated else None
         self.gate_norm = self._norm("gate_norm") if gated else None
         self.act = keras.layers.Activation("tanh" if gated else self.activation, dtype=self.dtype_policy, name="act")
-        # Whole channels are dropped, as the paper says; its code drops single values.
-        self.dropout = keras.layers.SpatialDropout1D(dropout, dtype=self.dtype_policy, name="dropout")
+        self.spatial_dropout = spatial_dropout
+        drops = keras.layers.SpatialDropout1D if spatial_dropout else keras.layers.Dropout
+        self.dropout = drops(dropout, dtype=self.dtype_policy, name="dropout")
 
     def _conv(self, name: str) -> Conv1D:
         return (WeightNormConv1D if self.normalization == "weight" else Conv1D)(
@@ -161,6 +163,7 @@ class CausalUnit(keras.layers.Layer):
             "normalization": self.normalization,
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "spatial_dropout": self.spatial_dropout,
         }
 
 
@@ -175,7 +178,7 @@ class TemporalBlock(keras.layers.Layer):
         filters: Channels of the output.
         kernel_size: Taps of both convolutions, k.
         dilation_rate: Steps between taps.
-        dropout: Share of channels dropped behind each convolution in training.
+        dropout: Share of channels, or of values, dropped behind each convolution in training.
         gated: Whether the units end with tanh(a)·σ(b) instead of the activation, for two convolutions a and b (van den Oord et
             al. 2016, arXiv 1609.03499, equation 2), which doubles the weights.
         normalization: `"weight"` (see `WeightNormConv1D`), `"batch"`, `"layer"` (over channels) or `None`.
@@ -183,6 +186,7 @@ class TemporalBlock(keras.layers.Layer):
         padding: `"causal"`, and nothing else.
         kernel_initializer: Of the units' kernels. The paper's code asks for normal values of deviation 0.01, which its weight
             normalisation overwrites.
+        spatial_dropout: Whether whole channels are dropped, as the paper says, or single values, as its code does.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Raises:
@@ -200,6 +204,7 @@ class TemporalBlock(keras.layers.Layer):
         activation: Any = "relu",
         padding: str = "causal",
         kernel_initializer: Any = "he_normal",
+        spatial_dropout: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -214,6 +219,7 @@ class TemporalBlock(keras.layers.Layer):
                 normalization,
                 activation,
                 kernel_initializer,
+                spatial_dropout,
                 dtype=self.dtype_policy,
                 name=name,
             )

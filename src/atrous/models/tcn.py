@@ -35,6 +35,7 @@ def TCN(  # noqa: N802
     padding: str = "causal",
     activation: Any = None,
     kernel_initializer: Any = "he_normal",
+    spatial_dropout: bool = True,
     weights: str | Path | None = None,
     dtype: Any = None,
     name: str = "tcn",
@@ -62,12 +63,13 @@ def TCN(  # noqa: N802
         output: `"sequence"`: every step, `(batch, time, outputs)`. `"last"`: what the last step says, `(batch, outputs)`.
             `"horizon"`: the same for several steps to come, `(batch, horizon, outputs)`.
         horizon: Number of those steps; only with `output="horizon"`.
-        dropout: Share of channels dropped behind each convolution in training.
+        dropout: Share of channels, or of values, dropped behind each convolution in training.
         gated: Whether convolutions are gated, as in `TemporalBlock`.
         normalization: `"weight"`, `"batch"`, `"layer"` or `None`.
         padding: `"causal"`, and nothing else.
         activation: Of the output: `None` gives values or logits.
         kernel_initializer: Of the blocks.
+        spatial_dropout: Whether `dropout` drops whole channels or single values, as in `TemporalBlock`.
         weights: File of weights (`.weights.h5` or `.keras`), or `None`.
         dtype: Type or policy of the layers, such as `"mixed_bfloat16"`; the output is float32.
         name: Name of the model.
@@ -95,6 +97,7 @@ def TCN(  # noqa: N802
             gated,
             normalization,
             kernel_initializer=kernel_initializer,
+            spatial_dropout=spatial_dropout,
             dtype=dtype,
             name=f"block{i}",
         )(x)
