@@ -233,7 +233,7 @@ def _network(recipe: Any) -> Any:
             super().__init__()
             self.behind = (taps - 1) * rate
             self.conv = weight_norm(nn.Conv1d(before, after, taps, padding=self.behind, dilation=rate))
-            self.dropout = nn.Dropout1d(recipe.dropout)
+            self.dropout = (nn.Dropout1d if recipe.spatial_dropout else nn.Dropout)(recipe.dropout)
 
         def forward(self, x: Any) -> Any:
             return self.dropout(torch.relu(self.conv(x)[..., : -self.behind]))

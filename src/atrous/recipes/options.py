@@ -72,6 +72,7 @@ class Options(TypedDict, total=False):
     validation: float | None
     cases: int | None
     clip: float | None
+    spatial_dropout: bool | None
     data_set: str | None
     length: int | None
     sequences: int | None

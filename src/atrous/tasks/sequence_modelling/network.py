@@ -28,6 +28,7 @@ def build(recipe: SequenceModelling, policy: str) -> keras.Model:
             recipe.schedule,
             output="last" if recipe.last else "sequence",
             dropout=recipe.dropout,
+            spatial_dropout=recipe.spatial_dropout,
             dtype=policy,
         )
     kind = {"lstm": layers.LSTM, "gru": layers.GRU}[recipe.network]

@@ -23,7 +23,8 @@ class SequenceModelling(Recipe):
         blocks: Number of blocks, if `rates` doesn't say it; `None`: until the field covers what `needs` says.
         filters: Channels of each block.
         kernel_size: Taps of each convolution, two a block.
-        dropout: Share of channels dropped behind each convolution in training; of a recurrent network, of its outputs.
+        dropout: Share of values dropped behind each convolution in training; of a recurrent network, of its outputs.
+        spatial_dropout: Whether whole channels of the TCN are dropped, as the paper says; single values are by its code.
         clip: Largest norm of the gradient, of all weights together; 0: the gradient as it is.
 
     Raises:
@@ -35,7 +36,8 @@ class SequenceModelling(Recipe):
     blocks: int | None = option(None, "Number of blocks, if rates don't say it.")
     filters: int = option(24, "Channels of each block.")
     kernel_size: int = option(8, "Taps of each convolution, two a block.")
-    dropout: float = option(0.0, "Share of channels dropped behind each convolution in training.")
+    dropout: float = option(0.0, "Share of values dropped behind each convolution in training.")
+    spatial_dropout: bool = option(False, "Drop whole channels, not single values.")
     clip: float = option(0.0, "Largest norm of the gradient, of all weights together; 0: as it is.")
 
     channels: ClassVar[int]
