@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-SUFFIXES = tuple(f"{suffix}{packed}" for suffix in (".fa", ".fasta", ".fna") for packed in ("", ".gz"))
+SUFFIXES = tuple(f"{suffix}{packed}" for suffix in (".fa", ".fasta", ".fna", ".fas") for packed in ("", ".gz"))
 UNKNOWN = 4
 """Code of a base that isn't known; A, C, G and T are 0, 1, 2 and 3."""
 
