@@ -212,8 +212,8 @@ def test_rates_and_channels_are_told(tmp_path):
     clips.write(tmp_path / "low" / "cd.wav", np.stack([clips.tone(300, 0.3, 44100)] * 2, 1), 44100)
     data = load_audio(tmp_path)
     assert data.sample_rate == 8000
-    assert "1 of 19 clips have several channels: their mean is taken." in data.notes
-    assert "1 of 19 clips are resampled to 8,000 Hz, from 44,100 Hz." in data.notes
+    assert "1 of 19 clips has several channels: their mean is taken." in data.notes
+    assert "1 of 19 clips is resampled to 8,000 Hz, from 44,100 Hz." in data.notes
     high = load_audio(tmp_path, sample_rate=16000)
     assert any("18 of 19 clips have a lower sample rate than 16,000 Hz" in note for note in high.notes)
     assert max(len(high.train.window(i, 10**6)) for i in range(len(high.train))) > 4000

@@ -281,17 +281,17 @@ def _notes(looked: Sequence[_Looked], rate: int, seconds: float, kept: bool) -> 
     told, many = [], len(looked)
     mixed = sum(each.header.channels > 1 for each in looked)
     if mixed:
-        told.append(f"{_of(mixed, many)} have several channels: their mean is taken.")
+        told.append(f"{_of(mixed, many)} {_has(mixed)} several channels: their mean is taken.")
     rates = Counter(each.header.sample_rate for each in looked)
     other = sum(count for of, count in rates.items() if of != rate)
     if other:
         named = ", ".join(f"{of:,}" for of in sorted(rates) if of != rate)
-        told.append(f"{_of(other, many)} are resampled to {rate:,} Hz, from {named} Hz.")
+        told.append(f"{_of(other, many)} {'is' if other == 1 else 'are'} resampled to {rate:,} Hz, from {named} Hz.")
     low = sum(count for of, count in rates.items() if of < rate)
     if low:
         told.append(
-            f"{_of(low, many)} have a lower sample rate than {rate:,} Hz, and nothing above its half: if one class has "
-            f"them, it is told by that. A lower --sample-rate takes it from all, {min(rates):,} say."
+            f"{_of(low, many)} {_has(low)} a lower sample rate than {rate:,} Hz, and nothing above its half: if one class has "
+            f"such, it is told by that. A lower --sample-rate takes it from all, {min(rates):,} say."
         )
     longer = sum(each.seconds > seconds + 0.5 / rate for each in looked)
     shorter = sum(each.seconds < seconds - 0.5 / rate for each in looked)
@@ -308,6 +308,10 @@ def _notes(looked: Sequence[_Looked], rate: int, seconds: float, kept: bool) -> 
 
 def _of(count: int, many: int) -> str:
     return "All clips" if count == many else f"{count:,} of {many:,} clips"
+
+
+def _has(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def samples_of(seconds: float, sample_rate: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atrous.data.sound import SUFFIXES, is_sound, sound_files
+from atrous.data.sound import is_sound, sound_files
 
 PARTS: Mapping[str, str] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -121,7 +121,7 @@ def _foldered(root: Path) -> Found:
             files = sound_files(path)
             if not files:
                 raise ValueError(
-                    f"{str(path)!r} must hold sound ({', '.join(sorted(SUFFIXES)[:9])}, …). Received: no such file. Add some, "
+                    f"{str(path)!r} must hold sound (.wav, .flac, .ogg, .mp3, …). Received: no such file. Add some, "
                     "or remove the folder."
                 )
             found.parts[part] += [Clip(file, path.name, file.relative_to(root).as_posix()) for file in files]

@@ -13,7 +13,7 @@ from atrous.models.audio import field_seconds
 from atrous.models.audio_layers import SpectrogramMasks
 from atrous.plots import spectrogram as drawing
 from atrous.report import embed
-from atrous.report.classes import balanced_fact, confusion_section, percent
+from atrous.report.classes import confusion_section, percent
 from atrous.report.facts import accuracy
 from atrous.report.notes import class_notes
 from atrous.report.page import Contents, render
@@ -41,7 +41,7 @@ def contents(run: Run, model: keras.Model, data: AudioData, test: Mapping[str, A
     confusion = np.asarray(test["confusion"])
     rates = rates_of(recipe, rate)
     field = field_seconds(recipe.network, rate, rates)
-    example = next(iter([*chosen.right, *chosen.wrong]), None)
+    example = max(chosen.right or chosen.wrong, key=lambda each: len(trimmed(each.image)), default=None)
     left = [_BYTES]
     section = render(
         __package__ or "",
@@ -62,7 +62,6 @@ def contents(run: Run, model: keras.Model, data: AudioData, test: Mapping[str, A
         facts=[
             accuracy(test),
             {"name": "Macro F1", "value": f"{100 * test['macro_f1']:.1f} %", "note": "mean over classes"},
-            *balanced_fact(test),
             {"name": "Test clips", "value": f"{test['examples']:,}", "note": f"loss {test['loss']:.3f}"},
         ],
         labels={"loss": "loss (cross-entropy)", "accuracy": "accuracy (share)"},
