@@ -20,6 +20,7 @@ from atrous.cli import main
 from atrous.data.recordings import Listing, Recording, RecordingPart, read_recordings, trimmed
 from atrous.models import SoundWaveNet
 from atrous.models.wavenet import mu_law_compress, mu_law_decode, mu_law_encode, mu_law_expand
+from atrous.plots.spectra import average_spectra
 from atrous.recipes import find
 from atrous.run import Run
 from atrous.streaming.generation import generate
@@ -304,6 +305,19 @@ def test_what_is_quiet_is_heard_as_what_is_loud_by_a_stream(tmp_path, monkeypatc
     told = np.loadtxt(out, delimiter=",", skiprows=1)[:, 1:]
     heard = np.asarray(mu_law_compress(sound, 32))[None, :, None]
     np.testing.assert_allclose(told, np.asarray(model(heard))[0], rtol=1e-3, atol=1e-4)
+
+
+def test_spectra_are_drawn_over_frequencies():
+    axes = average_spectra({"held-out": [-3.0, -9.0], "generated": [-4.0, -8.0]}, [100.0, 1000.0])
+    first, second = axes.lines
+    assert (list(first.get_xdata()), list(second.get_ydata())) == ([100, 1000], [-4, -8])
+    assert (axes.get_xscale(), [text.get_text() for text in axes.get_legend().get_texts()]) == (
+        "log",
+        ["held-out", "generated"],
+    )
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "200", "500", "1 k"]
+    with pytest.raises(ValueError, match="`spectra` must have a level for each of `hertz`"):
+        average_spectra({"a": [1.0]}, [100.0, 200.0])
 
 
 # ---- recordings ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from atrous.models.wavenet import mu_law_decode
 from atrous.tasks.audio_generation.data import Plan
 from atrous.tasks.audio_generation.recipe import AudioGeneration
 
-_SPREAD, _SCALE = 0.6, 0.1  # of logistics on the mu-law curve, where speech is mostly within ± 0.8
+_SPREAD, _SCALE = 0.6, 0.05  # of logistics on the mu-law curve, where speech is mostly within ± 0.8
 
 
 def build(recipe: AudioGeneration, plan: Plan, policy: str | None = None) -> keras.Model:
@@ -43,7 +43,8 @@ def build(recipe: AudioGeneration, plan: Plan, policy: str | None = None) -> ker
         _order_codes(model.get_layer("embedding"), recipe, plan.level)
     else:
         last = model.get_layer("outputs")
-        last.set_weights([last.get_weights()[0], _mixture(recipe.mixtures)])
+        kernel, _ = last.get_weights()
+        last.set_weights([kernel / 4, _mixture(recipe.mixtures)])
     return model
 
 

@@ -12,6 +12,7 @@ from atrous.data.recordings import Recording
 from atrous.data.sound import Samples
 from atrous.plots.spectra import average_spectra
 from atrous.plots.spectrogram import spectrogram as drawn_spectrogram
+from atrous.plots.style import new_figure
 from atrous.report import embed
 from atrous.report.page import Contents, render
 from atrous.run import Run
@@ -23,7 +24,7 @@ _LISTED = 20  # files, notes
 _EACH = {
     "one for all": "one predictor for all",
     "from the past": "adapted to the past",
-    "each frame its own": "each frame its own, told beside",
+    "each frame its own": "each frame its own",
 }
 
 
@@ -68,7 +69,7 @@ def contents(run: Run, model: keras.Model, data: GenerationData, test: Mapping[s
                 "note": _beside(test["bits_per_sample"], predictor),
             },
             {"name": "It sees", "value": _ms(plan.field, rate), "note": f"{plan.field:,} samples"},
-            {"name": "Head", "value": recipe.head.capitalize(), "note": _head(recipe)},
+            {"name": "It says", "value": _head(recipe), "note": f"{recipe.head} head"},
         ],
         labels={"loss": "nats per sample", "bits_per_sample": "bits per sample"},
         notes=[*_worth(test), *_timbre_note(test), *_field_note(plan, pitch), *data.notes[:3]],
@@ -104,7 +105,7 @@ def _shown(samples: Samples, rate: int, name: str, title: str) -> dict[str, Any]
     bands = levels.shape[1]
     kilohertz = [k for k in (0, 1, 2, 4, 8, 16) if 2000 * k <= rate]
     ticks = [(2000 * k / rate * (bands - 1), f"{k} kHz") for k in kilohertz]
-    axes = drawn_spectrogram(np.maximum(levels, -90), len(samples) / rate, ticks=ticks)
+    axes = drawn_spectrogram(np.maximum(levels, -90), len(samples) / rate, ticks=ticks, figure=new_figure(4.4, 2.1))
     alt = f"Spectrogram of {len(samples) / rate:.1f} seconds, {title}."
     return {"name": title, "svg": embed.svg(axes, name=name, alt=alt), "sound": sounds.player(samples, rate)}
 
@@ -151,10 +152,10 @@ def _files(test: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _distances(test: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = {
-        "network": "this network's sound",
-        "linear predictor": "noise through the linear predictor",
+        "network": "this network",
+        "linear predictor": "linear predictor's noise",
         "white noise": "white noise",
-        "training part": "other recordings (training part)",
+        "training part": "other recordings",
     }
     return [
         {
@@ -212,7 +213,7 @@ def _field_note(plan: Plan, pitch: float | None) -> list[str]:
 
 
 def _head(recipe: AudioGeneration) -> str:
-    return "mu-law codes" if recipe.head == "categorical" else f"{recipe.mixtures} on the mu-law curve"
+    return f"{recipe.classes:,} codes" if recipe.head == "categorical" else f"{recipe.mixtures} logistics"
 
 
 def _beside(bits: float, predictor: float | None) -> str:
