@@ -30,6 +30,7 @@ from atrous.tasks.audio_generation.crops import CropBatches, piece
 from atrous.tasks.audio_generation.data import Plan
 from atrous.tasks.audio_generation.evaluation import Window, bits, looked_at, mean_bits, windows
 from atrous.tasks.audio_generation.loss import CodeLoss
+from atrous.tasks.audio_generation.predictor import Predicted
 
 OPTIONS = {"rates": (1, 2, 4), "filters": 8, "skip_filters": 8, "crop": 512, "crops": 16, "epochs": 2, "quiet": True}
 RECIPE = find("audio-generation", "")
@@ -418,12 +419,15 @@ def test_generate_takes_the_sample_rate_from_the_model(run, folder, tmp_path, mo
     assert 0 < np.abs(made).max() <= 1
 
 
-def test_evaluate_repeats_the_test(run, monkeypatch, capfd):
+def test_evaluate_repeats_the_test_and_takes_other_sounds(run, folder, monkeypatch, capfd):
     monkeypatch.setattr(sounds, "SECONDS", 0.5)
     code, out, _ = command(["evaluate", run.path, "--json"], monkeypatch, capfd)
     assert code == 0
     assert json.loads(out)["predictors"] == run.test["predictors"]
     assert json.loads(out)["bits_per_sample"] == pytest.approx(run.test["bits_per_sample"])
+    monkeypatch.setattr("atrous.tasks.audio_generation.predictor.compared", lambda *_: {"none": Predicted(9.0, (9.0,))})
+    other = atrous.evaluate(run, folder / "sounds")  # without the list that `where` is of
+    assert other["examples"] == 1
 
 
 def test_the_page_lets_hear_and_see(run):
@@ -436,16 +440,21 @@ def test_the_page_lets_hear_and_see(run):
     assert len(ids) == len(set(ids))
 
 
-def test_a_mixture_learns_too(folder, tmp_path, monkeypatch):
+def test_a_mixture_learns_too_and_is_compared(run, folder, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("atrous.report.write", lambda run: run.report_file.write_text("report"))
     monkeypatch.setattr(sounds, "SECONDS", 0.2)
     short = {**OPTIONS, "epochs": 1}
-    run = atrous.train("audio-generation", folder, output=tmp_path / "run", head="logistics", **short)
-    (first,) = run.metrics
+    mixture = atrous.train("audio-generation", folder, output=tmp_path / "mixture", head="logistics", **short)
+    (first,) = mixture.metrics
     assert first["val_bits_per_sample"] < 9
-    longer = atrous.train(resume=run, epochs=2, quiet=True)
+    longer = atrous.train(resume=mixture, epochs=2, quiet=True)
     assert longer.metrics[1]["val_bits_per_sample"] < first["val_bits_per_sample"]
     assert longer.load_model().mu_law == 256
+    code, _, err = command(["compare", run.path, mixture.path, "--output", tmp_path / "page.html"], monkeypatch, capfd)
+    assert code == 0, err
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert all(words in page for words in ("To be heard", "test bits per sample", "mixture"))
+    assert page.count("data:audio/flac;base64,") == 3
 
 
 MISTAKES = {

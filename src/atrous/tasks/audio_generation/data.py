@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from atrous.data.recordings import FULL_SCALE, Recording, RecordingPart, read_recordings
+from atrous.data.recordings import FULL_SCALE, Listing, Recording, RecordingPart, read_recordings
 from atrous.run import Config
 from atrous.schedules import powers_of_two
 from atrous.tasks.audio_generation.recipe import AudioGeneration
@@ -74,20 +74,21 @@ class GenerationData:
     kind: str = ""
 
 
-def load(source: str, recipe: AudioGeneration, plan: Plan | None = None) -> GenerationData:
+def load(source: str, recipe: AudioGeneration, plan: Plan | None = None, own: bool = True) -> GenerationData:
     """Reads recordings.
 
     Args:
         source: A folder or CSV file.
         recipe: The choices.
         plan: Of a run whose data they are or must be like.
+        own: Whether they are the run's; of others all rows of a list are taken, and its columns found.
 
     Raises:
         ValueError: The data break a rule; see `atrous.data.recordings`.
         FileNotFoundError: There are none.
     """
     rate = recipe.sample_rate if plan is None else plan.sample_rate
-    read = read_recordings(source, recipe.seed, rate, recipe.trim, recipe.strict, recipe.listing)
+    read = read_recordings(source, recipe.seed, rate, recipe.trim, recipe.strict, recipe.listing if own else Listing())
     train, validation, test = (tuple(read.parts[part]) for part in ("train", "validation", "test"))
     made = plan or _plan(recipe, read.sample_rate, train)
     return GenerationData(

@@ -67,6 +67,7 @@ class AudioGeneration(Recipe):
     examples: ClassVar[str] = "clips"
     lower_is_better: ClassVar[bool] = True
     errors: ClassVar[tuple[str, ...]] = ("predictor_bits_per_sample",)
+    neutral: ClassVar[tuple[str, ...]] = ("predictor_bits_per_sample",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -43,8 +43,8 @@ def contents(run: Run, model: keras.Model, data: GenerationData, test: Mapping[s
         seed=recipe.seed,
         pairs=[
             {
-                "made": _shown(sound, rate, f"made-{i}", f"generated, {i + 1} of {len(made)}"),
-                "real": _shown(other, rate, f"real-{i}", name),
+                "made": shown(sound, rate, f"made-{i}", f"generated, {i + 1} of {len(made)}"),
+                "real": shown(other, rate, f"real-{i}", name),
             }
             for i, (sound, (name, other)) in enumerate(zip(made, real, strict=False))
         ],
@@ -100,7 +100,8 @@ def _stretch(recording: Recording, rate: int) -> tuple[str, Samples]:
     return recording.name, recording.samples(0, round(sounds.SECONDS * rate))
 
 
-def _shown(samples: Samples, rate: int, name: str, title: str) -> dict[str, Any]:
+def shown(samples: Samples, rate: int, name: str, title: str) -> dict[str, Any]:
+    """A sound for a page: its spectrogram and a player; `name` is of this page alone."""
     levels = sounds.spectrogram(samples, rate).astype(np.float32)
     bands = levels.shape[1]
     kilohertz = [k for k in (0, 1, 2, 4, 8, 16) if 2000 * k <= rate]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +20,8 @@ from atrous.tasks.recipe import Recipe
 from atrous.tasks.task import Task, check_options
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from atrous.report.page import Contents
 
 _TOLD = 8  # notes before training; the page has all
@@ -30,7 +32,9 @@ class AudioGenerationTask(Task[GenerationData]):
 
     def load(self, source: str, recipe: Recipe, config: Config | None = None) -> GenerationData:
         """Loads recordings: see `audio_generation.data.load`."""
-        return load(source, cast(AudioGeneration, recipe), None if config is None else Plan.of(config))
+        if config is None:
+            return load(source, cast(AudioGeneration, recipe))
+        return load(source, cast(AudioGeneration, recipe), Plan.of(config), own=source == config.data)
 
     def facts(self, data: GenerationData) -> dict[str, Any]:
         """What was decided."""
@@ -74,6 +78,12 @@ class AudioGenerationTask(Task[GenerationData]):
         from atrous.tasks.audio_generation.report import contents
 
         return contents(run, model, data, test)
+
+    def compared(self, runs: Sequence[Run], names: Sequence[str]) -> Sequence[Markup]:
+        """A sound of each run."""
+        from atrous.tasks.audio_generation.compare import sections
+
+        return sections(runs, names)
 
 
 TASK = AudioGenerationTask()
