@@ -1,6 +1,7 @@
 """What dilation buys a classifier of sound: on the spectrogram and on the waveform, each beside itself with every rate 1.
 
     python benchmarks/audio_with_and_without_dilation.py --data FOLDER [--epochs N] [--seeds N] [--output FOLDER]
+    python benchmarks/audio_with_and_without_dilation.py --data order      # two tones, made here: which comes first?
 
 The two of a pair have as many weights, and all are trained by the same loop for as many epochs on the same clips. Beside them
 stand the most frequent class, and the five nearest training clips in length and loudness. Seconds are the processor's, of
@@ -16,7 +17,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from with_and_without import alone, of_run, slug, spread
@@ -29,8 +32,13 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
+RATE = 8000  # Hz of what is made here
+PITCHES = {"up": (600, 1500), "down": (1500, 600)}  # Hz
+GAP = (0.35, 0.6)  # seconds between the tones
+
+
 def main(
-    data: Annotated[str, typer.Option(help="What `atrous train audio-classification --data` takes.")],
+    data: Annotated[str, typer.Option(help="What `atrous train audio-classification --data` takes, or: order.")],
     epochs: Annotated[int | None, typer.Option(help="Of every network; by default the recipe's.")] = None,
     seeds: Annotated[int, typer.Option(help="Runs of every network.")] = 3,
     output: Annotated[Path | None, typer.Option(help="Where the runs go; by default nowhere that stays.")] = None,
@@ -41,6 +49,8 @@ def main(
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
     with tempfile.TemporaryDirectory() as temporary:
         folder = output or Path(temporary)
+        if data == "order":
+            data = str(order(Path(temporary) / "order"))
         for seed in range(seeds):
             for name in chosen:
                 options = {"data": str(Path(data).absolute()), "epochs": epochs, "seed": seed, **NETWORKS[name]}
@@ -69,6 +79,40 @@ def train(output: Path, options: dict[str, Any]) -> dict[str, Any]:
         "processor": seconds,
         **of_run(run),
     }
+
+
+def order(folder: Path) -> Path:
+    """Makes clips of two short tones, about half a second apart: what each class has is the same, but for the order."""
+    import soundfile
+
+    draw = np.random.default_rng(0)
+
+    def beep(hertz: float) -> NDArray[np.float32]:
+        time = np.arange(round(0.08 * RATE)) / RATE
+        noise = np.random.default_rng(int(draw.integers(1e6))).normal(0, 0.02, len(time))
+        return (0.3 * np.sin(2 * np.pi * hertz * time) + 0.3 * noise).astype(np.float32)
+
+    def quiet(seconds: float) -> NDArray[np.float32]:
+        return draw.normal(0, 0.006, round(seconds * RATE)).astype(np.float32)
+
+    def clip(first: float, second: float) -> NDArray[np.float32]:
+        gap = draw.uniform(*GAP)
+        return np.concatenate(
+            [
+                quiet(draw.uniform(0.02, 0.2)),
+                beep(first * draw.uniform(0.95, 1.05)),
+                quiet(gap),
+                beep(second * draw.uniform(0.95, 1.05)),
+                quiet(draw.uniform(0.02, 0.2)),
+            ]
+        )
+
+    for part, count in {"train": 100, "val": 30, "test": 60}.items():
+        for i in range(count):
+            for name, pitches in PITCHES.items():
+                (folder / part / name).mkdir(parents=True, exist_ok=True)
+                soundfile.write(folder / part / name / f"{i}.wav", clip(*pitches), RATE)
+    return folder
 
 
 def table(results: dict[str, list[dict[str, Any]]]) -> Table:
