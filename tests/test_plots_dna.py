@@ -11,12 +11,15 @@ def test_a_track_has_scores_up_and_down_and_a_triangle_a_site():
     scores = {"acceptor": np.array([0, 0.9, 0.01, 0, 0]), "donor": np.array([0, 0, 0, 0.4, 0])}
     matrix = {name: np.full(5, 0.5) for name in scores}
     axes = plots.score_track(scores, {"acceptor": [1], "donor": [3, 4]}, first=100, step=-1, baseline=matrix)
-    lines = {(line.get_color(), line.get_label()[0] != "_"): line.get_xydata() for line in axes.lines}
-    assert lines[FIRST, False].tolist() == [[100, 0], [99, 0.9], [98, 0], [97, 0], [96, 0]]  # too small a score is left out
-    assert lines[SECOND, False][3].tolist() == [97, -0.4]
-    assert lines[FIRST, True][:, 0].tolist() == [99]
-    assert lines[SECOND, True][:, 0].tolist() == [97, 96]
-    assert lines[MUTED, False][0, 1] == -0.5
+    matrix_up, up, above, _, matrix_down, down, below, *_ = (line.get_xydata() for line in axes.lines)
+    colors = [line.get_color() for line in axes.lines][:7]
+    assert colors == [MUTED, FIRST, FIRST, FIRST, MUTED, SECOND, SECOND]
+    assert up[:2].tolist() == [[99, 0], [99, 0.9]]
+    assert len(up) == 3  # a bar, and what parts it from the next; too small a score is left out
+    assert down[:2].tolist() == [[97, 0], [97, -0.4]]
+    assert above[:, 0].tolist() == [99]
+    assert below[:, 0].tolist() == [97, 96]
+    assert (len(matrix_up), matrix_down[1, 1]) == (15, -0.5)
     assert axes.get_xlim() == (100, 96)  # the other strand is read from right to left
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["acceptor", "donor"]
 

@@ -13,7 +13,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Affine2D
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from atrous.plots.style import FIRST, FONT_SIZE, INK, MUTED, RULE, SECOND, bare, new_figure
 
@@ -64,13 +64,12 @@ def score_track(
     for i, (name, each) in enumerate(values.items()):
         up = 1 - 2 * i
         if baseline is not None:
-            other = np.asarray(baseline[name], float)
-            axes.plot(across, up * np.where(other < least, 0, other), color=MUTED, linewidth=0.7, alpha=0.7)
-        axes.plot(across, up * np.where(each < least, 0, each), color=_COLORS[i], linewidth=1.6)
+            axes.plot(*_bars(across, up * np.asarray(baseline[name], float), least), color=MUTED, linewidth=0.7, alpha=0.7)
+        axes.plot(*_bars(across, up * each, least), color=_COLORS[i], linewidth=1.6)
         places = np.asarray(sites.get(name, ()), int)
-        axes.plot(
-            across[places], np.full(len(places), up * 1.14), "v^"[i], color=_COLORS[i], markersize=5, clip_on=False, label=name
-        )
+        if len(places):
+            axes.plot(across[places], np.full(len(places), up * 1.14), "v^"[i], color=_COLORS[i], markersize=5, clip_on=False)
+        axes.plot([], [], "v^"[i], color=_COLORS[i], markersize=5, label=name)
     axes.axhline(0, color=RULE, linewidth=0.8)
     axes.set_ylim(-1.2 if len(values) > 1 else 0, 1.2)
     axes.set_yticks([-1, 0, 1] if len(values) > 1 else [0, 1], ["1", "0", "1"] if len(values) > 1 else ["0", "1"])
@@ -158,6 +157,14 @@ def sequence_logo(counts: ArrayLike, *, first: int = 0, label: str = "bits", fig
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_ylabel(label, color=INK)
     return axes
+
+
+def _bars(across: NDArray[np.floating], values: NDArray[np.floating], least: float) -> tuple[NDArray[np.float64], ...]:
+    """One line that is drawn as a bar a value, of those that are large enough."""
+    there = np.abs(values) >= least
+    x, y = across[there].astype(float), values[there]
+    gaps = np.full(len(x), np.nan)
+    return np.stack([x, x, gaps], axis=1).ravel(), np.stack([0 * y, y, gaps], axis=1).ravel()
 
 
 def _letter(index: int, place: float, bottom: float, tall: float) -> PathPatch:

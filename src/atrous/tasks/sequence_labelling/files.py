@@ -10,19 +10,27 @@ from atrous.data.fasta import Record, read_fasta
 from atrous.tasks.sequence_labelling.recipe import SequenceLabelling
 
 _TABLES = (".tsv", ".csv", ".bed")
-_NOT_FOUND = "`data` must be a folder with FASTA ({}) and sites, or a FASTA file. Received: data={!r}, {}."
+_NOT_FOUND = "`{0}` must be a FASTA file, or a folder with one ({1}). Received: {0}={2!r}, {3}."
 
 
-def fasta_files(path: Path) -> list[Path]:
-    """FASTA of a folder, or the file itself."""
+def fasta_files(path: Path, name: str = "data") -> list[Path]:
+    """FASTA of a folder, or the file itself.
+
+    Args:
+        path: File or folder.
+        name: What it is called if there is none.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
     if path.is_file():
         return [path]
     kinds = ", ".join(fasta.SUFFIXES[::2])
     if not path.exists():
-        raise FileNotFoundError(_NOT_FOUND.format(kinds, str(path), "which isn't there"))
+        raise FileNotFoundError(_NOT_FOUND.format(name, kinds, str(path), "which isn't there"))
     files = sorted(each for each in path.iterdir() if each.name.lower().endswith(fasta.SUFFIXES))
     if not files:
-        raise FileNotFoundError(_NOT_FOUND.format(kinds, str(path), "a folder without FASTA"))
+        raise FileNotFoundError(_NOT_FOUND.format(name, kinds, str(path), "a folder without FASTA"))
     return files
 
 

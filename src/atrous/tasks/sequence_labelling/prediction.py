@@ -102,7 +102,7 @@ def predict(run: Run, files: Sequence[Path], output: Path | None, confidence: fl
     plan, names = Plan.from_json(run.config.facts["plan"]), run.config.facts["names"]
     least = _least(run, names, confidence)
     model = run.load_model()
-    sources = [file for source in files for file in fasta_files(source)]
+    sources = [file for source in files for file in fasta_files(source, "files")]
     if output is None:
         return [each for source in sources for each in _of_file(model, source, plan, least)]
     if output.suffix.lower() in _SUFFIXES:

@@ -25,6 +25,7 @@ from atrous.tasks.sequence_labelling.recipe import SequenceLabelling
 
 _SHOWN = 4  # windows that are drawn
 _WINDOW = 2000  # bases of each
+_TELLING = 3  # sites from which on a window is drawn rather than others
 _RECALLS = np.linspace(0, 1, 101)
 _LISTED = 10  # of what is called where no site is known
 _FEW = 50  # sites of a type, below which figures may be chance
@@ -159,7 +160,7 @@ def _table(test: Mapping[str, Any], pwm: Mapping[str, Any], said: Scored) -> lis
 def _tracks(said: Scored) -> list[dict[str, Any]]:
     """Windows with sites, from those whose sites have the highest scores to those with the lowest."""
     names = said.names[:2]
-    ranked: list[tuple[float, Stretch, int, int]] = []
+    every: list[tuple[float, int, Stretch, int, int]] = []
     start = 0
     for stretch in said.part.stretches:
         for first in range(0, max(1, len(stretch) - _WINDOW + 1), _WINDOW):
@@ -167,13 +168,14 @@ def _tracks(said: Scored) -> list[dict[str, Any]]:
             places = np.flatnonzero(labels)
             if len(places):
                 scores = said.network[start + first + places, labels[places].astype(int) - 1]
-                ranked.append((float(scores.mean()), stretch, start, first))
+                every.append((float(scores.mean()), len(places), stretch, start, first))
         start += len(stretch)
-    ranked.sort(key=lambda each: -each[0])
+    telling = [each for each in every if each[1] >= _TELLING]
+    ranked = sorted(telling if len(telling) >= _SHOWN else every, key=lambda each: -each[0])
     spread: list[int] = np.unique(
         np.linspace(0, max(0, len(ranked) - 1), min(len(ranked), _SHOWN)).round().astype(int)
     ).tolist()
-    return [_track(said, names, *ranked[place][1:]) for place in spread]
+    return [_track(said, names, *ranked[place][2:]) for place in spread]
 
 
 def _track(said: Scored, names: Sequence[str], stretch: Stretch, start: int, first: int) -> dict[str, Any]:
