@@ -60,7 +60,7 @@ def score_track(
         )
     (bases,) = lengths
     axes = bare((figure or new_figure(8.6, 2.1)).add_subplot())
-    across = first + step * np.arange(bases)
+    across = first + step * np.arange(bases, dtype=float)
     for i, (name, each) in enumerate(values.items()):
         up = 1 - 2 * i
         if baseline is not None:
