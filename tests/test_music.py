@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import sys
 
 import keras
@@ -235,6 +236,14 @@ def test_the_page_shows_pieces_and_what_they_are_worth(run):
     assert not re.search(r"@import|url\((?!#)|src=\"(?!data:)", page)
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
+
+
+def test_a_resumed_run_goes_on(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("atrous.report.write", lambda run: run.report_file.write_text("report"))
+    copy = Run(shutil.copytree(run.path, tmp_path / "copy"))
+    longer = atrous.train(resume=copy, epochs=4, quiet=True)
+    assert [row["epoch"] for row in longer.metrics] == [1, 2, 3, 4]
+    assert longer.metrics[:3] == run.metrics
 
 
 @pytest.mark.parametrize(
