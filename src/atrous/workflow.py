@@ -89,7 +89,7 @@ def evaluate(run: Run | str | Path, data: str | Path | None = None, **options: A
         **options: Of the task.
 
     Returns:
-        What `test.json` holds: `examples`, `loss`, the task's metric and more. Of image classification `accuracy`, `confusion`
+        What `test.json` holds: `examples`, `loss`, the task's metric and more. Of classifiers `accuracy`, `confusion`
         ([true class][predicted class]) and `classes`: for each name its number of `examples`, `recall` and `precision` (0..1,
         or `None` where nothing was there to count).
 

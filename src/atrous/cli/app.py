@@ -88,7 +88,7 @@ def predict(
         ),
     ] = None,
     top: Annotated[
-        int | None, typer.Option(metavar="K", help="Of image classification: the K most probable classes, not the first alone.")
+        int | None, typer.Option(metavar="K", help="Of classifiers: the K most probable classes, not the first alone.")
     ] = None,
     scales: Scales = None,
     flip: Flip = False,
