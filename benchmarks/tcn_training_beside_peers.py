@@ -257,7 +257,8 @@ def _network(recipe: Any) -> Any:
 
     widths = (recipe.channels, *(recipe.filters for _ in recipe.schedule))
     blocks = [Block(widths[i], widths[i + 1], recipe.kernel_size, rate) for i, rate in enumerate(recipe.schedule)]
-    return nn.Sequential(*blocks, Last(), nn.Conv1d(widths[-1], recipe.outputs, 1))
+    first = [nn.Dropout(recipe.input_dropout)] if recipe.input_dropout else []
+    return nn.Sequential(*first, *blocks, Last(), nn.Conv1d(widths[-1], recipe.outputs, 1))
 
 
 if __name__ == "__main__":

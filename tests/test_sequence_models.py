@@ -133,6 +133,14 @@ def test_temporal_block_is_figure_1b(channels):
     assert (block.skip is None) == (channels == 4)
 
 
+def test_values_of_the_input_are_dropped_in_training_alone():
+    model = TCN((None, 3), 1, (4,), 2, input_dropout=0.5)
+    x = np.ones((1, 400, 3), "float32")
+    dropped = array(model.get_layer("input_dropout")(x, training=True))
+    assert 0.4 < (dropped == 0).mean() < 0.6
+    np.testing.assert_array_equal(array(model.get_layer("input_dropout")(x)), x)
+
+
 def test_gated_unit_is_tanh_times_sigmoid():
     unit = shaken(CausalUnit(4, 2, 3, gated=True), (None, None, 3))
     x = signal(2, 20, 3)

@@ -36,6 +36,7 @@ def TCN(  # noqa: N802
     activation: Any = None,
     kernel_initializer: Any = "he_normal",
     spatial_dropout: bool = True,
+    input_dropout: float = 0.0,
     weights: str | Path | None = None,
     dtype: Any = None,
     name: str = "tcn",
@@ -70,6 +71,7 @@ def TCN(  # noqa: N802
         activation: Of the output: `None` gives values or logits.
         kernel_initializer: Of the blocks.
         spatial_dropout: Whether `dropout` drops whole channels or single values, as in `TemporalBlock`.
+        input_dropout: Share of the input's values dropped in training.
         weights: File of weights (`.weights.h5` or `.keras`), or `None`.
         dtype: Type or policy of the layers, such as `"mixed_bfloat16"`; the output is float32.
         name: Name of the model.
@@ -88,6 +90,8 @@ def TCN(  # noqa: N802
         raise ValueError(f"`horizon` needs `output='horizon'`. Received: horizon={horizon}, output={output!r}.")
 
     x = inputs = keras.Input(input_shape, name="inputs")
+    if input_dropout:
+        x = layers.Dropout(input_dropout, dtype=dtype, name="input_dropout")(x)
     for i, (width, rate) in enumerate(levels, 1):
         x = TemporalBlock(
             width,

@@ -73,6 +73,7 @@ class Options(TypedDict, total=False):
     cases: int | None
     clip: float | None
     spatial_dropout: bool | None
+    input_dropout: float | None
     data_set: str | None
     length: int | None
     sequences: int | None

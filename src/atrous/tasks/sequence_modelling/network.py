@@ -29,11 +29,13 @@ def build(recipe: SequenceModelling, policy: str) -> keras.Model:
             output="last" if recipe.last else "sequence",
             dropout=recipe.dropout,
             spatial_dropout=recipe.spatial_dropout,
+            input_dropout=recipe.input_dropout,
             dtype=policy,
         )
     kind = {"lstm": layers.LSTM, "gru": layers.GRU}[recipe.network]
     inputs = keras.Input((None, recipe.channels), name="inputs")
-    x = kind(recipe.units, return_sequences=not recipe.last, dtype=policy, name="recurrent")(inputs)
+    x = layers.Dropout(recipe.input_dropout, dtype=policy, name="input_dropout")(inputs) if recipe.input_dropout else inputs
+    x = kind(recipe.units, return_sequences=not recipe.last, dtype=policy, name="recurrent")(x)
     x = layers.Dropout(recipe.dropout, dtype=policy, name="dropout")(x)
     outputs = layers.Dense(recipe.outputs, dtype="float32", name="outputs")(x)
     return keras.Model(inputs, outputs, name=recipe.network)

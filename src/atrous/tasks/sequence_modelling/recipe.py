@@ -25,6 +25,7 @@ class SequenceModelling(Recipe):
         kernel_size: Taps of each convolution, two a block.
         dropout: Share of values dropped behind each convolution in training; of a recurrent network, of its outputs.
         spatial_dropout: Whether whole channels of the TCN are dropped, as the paper says; single values are by its code.
+        input_dropout: Share of the values of the input dropped in training.
         clip: Largest norm of the gradient, of all weights together; 0: the gradient as it is.
 
     Raises:
@@ -38,6 +39,7 @@ class SequenceModelling(Recipe):
     kernel_size: int = option(8, "Taps of each convolution, two a block.")
     dropout: float = option(0.0, "Share of values dropped behind each convolution in training.")
     spatial_dropout: bool = option(False, "Drop whole channels, not single values.")
+    input_dropout: float = option(0.0, "Share of the input's values dropped in training.")
     clip: float = option(0.0, "Largest norm of the gradient, of all weights together; 0: as it is.")
 
     channels: ClassVar[int]
@@ -60,9 +62,9 @@ class SequenceModelling(Recipe):
                 f"`kernel_size` must be at least 2, or nothing but the last step is seen. Received: {self.kernel_size}."
             )
         self._set("rates", parse_rates(self.rates, "one a block") if self.rates != () else ())
-        for name in ("dropout", "clip"):
+        for name, most in (("dropout", 1), ("input_dropout", 1), ("clip", float("inf"))):
             if getattr(self, name) != 0:
-                self._set(name, parse_number(name, getattr(self, name), 0, 1 if name == "dropout" else float("inf")))
+                self._set(name, parse_number(name, getattr(self, name), 0, most))
 
     @property
     def needs(self) -> int:

@@ -51,4 +51,6 @@ def beside(recipe: SequenceModelling) -> str:
 def choices(recipe: SequenceModelling) -> list[str]:
     """The sentence on the recipe."""
     told = [recipe.described, f"dropout {recipe.dropout:g}"]
+    if recipe.input_dropout:
+        told.append(f"of the input {recipe.input_dropout:g}")
     return [*told, f"gradient clipped at {recipe.clip:g}"] if recipe.clip else told
