@@ -71,6 +71,8 @@ def test_silence():
 def test_what_is_wrong_with_a_file_is_told(tmp_path):
     whole = clips.write(tmp_path / "whole.flac", TONE).read_bytes()
     (tmp_path / "half.flac").write_bytes(whole[: len(whole) // 2])
+    wav = clips.write(tmp_path / "whole.wav", TONE).read_bytes()
+    (tmp_path / "cut.wav").write_bytes(wav[:5044])
     (tmp_path / "text.wav").write_text("no sound")
     (tmp_path / "text.mp3").write_text("no sound")
     clips.write(tmp_path / "empty.wav", TONE[:0])
@@ -79,6 +81,7 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path):
     clips.write(tmp_path / "nan.wav", bad, subtype="FLOAT")
     for name, why in {
         "half.flac": r"half.flac' must be sound that can be read.*Received: .+",
+        "cut.wav": r"a file that was cut off, with 5,000 of 8,000 bytes of sound\.",
         "text.wav": r"Received: Format not recognised\.",
         "text.mp3": r"Received: Format not recognised\.",
         "empty.wav": r"must hold sound. Received: no sample\.",
@@ -89,6 +92,13 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path):
         assert "\n" not in str(told.value)
     with pytest.raises(FileNotFoundError):
         read_sound(tmp_path / "none.wav")
+
+
+def test_a_wav_file_from_a_pipe_may_not_know_its_length(tmp_path):
+    wav = bytearray(clips.write(tmp_path / "a.wav", TONE).read_bytes())
+    wav[4:8] = wav[40:44] = b"\xff" * 4
+    (tmp_path / "a.wav").write_bytes(wav)
+    assert len(read_sound(tmp_path / "a.wav").samples) == len(TONE)
 
 
 def test_files_are_found_by_their_suffix(tmp_path):

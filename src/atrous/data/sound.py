@@ -5,6 +5,7 @@ Decoded by libsndfile (soundfile), resampled by the SoX resampler (soxr); both c
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ SUFFIXES = frozenset(
 QUALITY = "HQ"
 """Of the resampler: 20 bits, flat to 0.91 of the lower rate's half."""
 _SILENT = 1e-4  # of full scale, −80 dB: below it lies the noise of 14 bits
+_CUT = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)  # what libsndfile notes of a WAV file
+_UNKNOWN = 0x7FFF0000  # bytes; what was recorded into a pipe claims more
 
 Samples = NDArray[np.float32]
 
@@ -158,6 +161,10 @@ def _opened(path: str | Path) -> Any:
         raise _damaged(path, "Format not recognised" if is_mp3 else error.error_string) from None
     except TypeError:  # "No format specified": of suffix .raw it would be PCM without a header
         raise _damaged(path, "PCM without a header") from None
+    cut = _CUT.search(file.extra_info)
+    if cut and int(cut[2]) < int(cut[1]) < _UNKNOWN:
+        file.close()
+        raise _damaged(path, f"a file that was cut off, with {int(cut[2]):,} of {int(cut[1]):,} bytes of sound")
     if file.frames <= 0:
         file.close()
         raise ValueError(f"{str(path)!r} must hold sound. Received: no sample.")
