@@ -16,8 +16,7 @@ import clips
 from atrous.cli import main
 from atrous.data.audio import ClipSplit, load_audio, samples_of
 from atrous.field import analyze
-from atrous.models import ClipClassifier
-from atrous.models.audio import default_rates, field_seconds, frame_step
+from atrous.models.audio import ClipClassifier, default_rates, field_seconds, frame_step
 from atrous.models.audio_layers import ClipLength, ClipLevel, ClipPooling, SpectrogramMasks
 from atrous.recipes import find
 from atrous.run import Run

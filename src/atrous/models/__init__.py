@@ -1,7 +1,6 @@
 """Whole networks."""
 
-from atrous.models import fcos, forecaster, labels, series_classifier, torch_names
-from atrous.models.audio import ClipClassifier
+from atrous.models import audio, fcos, forecaster, labels, series_classifier, torch_names
 from atrous.models.backbone import freeze
 from atrous.models.classifier import DilatedClassifier
 from atrous.models.deeplab import DeepLabV3, DeepLabV3Plus
@@ -17,7 +16,6 @@ from atrous.models.wavenet import WaveNet
 __all__ = [
     "DRN",
     "TCN",
-    "ClipClassifier",
     "DeepLabV3",
     "DeepLabV3Plus",
     "DilatedClassifier",
@@ -27,6 +25,7 @@ __all__ = [
     "SoundWaveNet",
     "SpliceNet",
     "WaveNet",
+    "audio",
     "fcos",
     "forecaster",
     "freeze",

@@ -14,7 +14,7 @@ def rates_of(recipe: AudioClassification, sample_rate: int) -> tuple[int, ...]:
 
 
 def build(recipe: AudioClassification, config: Config, policy: str) -> ClipClassifier:
-    """The network: see `atrous.models.ClipClassifier`."""
+    """The network: see `atrous.models.audio.ClipClassifier`."""
     sample_rate = config.facts["sound"]["sample_rate"]
     return ClipClassifier(
         len(config.class_names),

@@ -20,7 +20,7 @@ _SECONDS = (0.1, 60.0)
 class AudioClassification(Recipe):
     """How a network is trained on clips of sound with one class each.
 
-    The network is `atrous.models.ClipClassifier`.
+    The network is `atrous.models.audio.ClipClassifier`.
 
     Args:
         network: One of `NETWORKS`: dilated blocks on a log-mel spectrogram, or on the waveform.
