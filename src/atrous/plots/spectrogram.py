@@ -23,6 +23,7 @@ def spectrogram(
     *,
     ticks: Sequence[tuple[float, str]] = (),
     field: tuple[float, float] | None = None,
+    limits: tuple[float, float] | None = None,
     figure: Figure | SubFigure | None = None,
 ) -> Axes:
     """Draws a spectrogram, and what one step of a network sees of it.
@@ -32,13 +33,14 @@ def spectrogram(
         seconds: Length of all frames.
         ticks: Bands that are labelled, counted from 0, and how.
         field: Where a field begins and ends, in seconds.
+        limits: Values of the darkest and the lightest colour; by default nearly the least and the largest.
         figure: Figure to draw into; a new one if `None`.
 
     Returns:
         The axes.
     """
     axes = bare((figure or new_figure(9.0, 2.6)).add_subplot())
-    low, high = np.percentile(values, _RANGE) if values.size else (0.0, 1.0)
+    low, high = limits or (np.percentile(values, _RANGE) if values.size else (0.0, 1.0))
     axes.imshow(
         np.asarray(values, np.float32).T,
         cmap=COLOURS,

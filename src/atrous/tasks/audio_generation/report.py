@@ -21,6 +21,7 @@ from atrous.tasks.audio_generation.data import GenerationData, Plan
 from atrous.tasks.audio_generation.recipe import AudioGeneration
 
 _LISTED = 20  # files, notes
+_LEVELS = (-80.0, -15.0)  # dB, the darkest and the lightest colour of a spectrogram
 _EACH = {
     "one for all": "one predictor for all",
     "from the past": "adapted to the past",
@@ -106,7 +107,7 @@ def shown(samples: Samples, rate: int, name: str, title: str) -> dict[str, Any]:
     bands = levels.shape[1]
     kilohertz = [k for k in (0, 1, 2, 4, 8, 16) if 2000 * k <= rate]
     ticks = [(2000 * k / rate * (bands - 1), f"{k} kHz") for k in kilohertz]
-    axes = drawn_spectrogram(np.maximum(levels, -90), len(samples) / rate, ticks=ticks, figure=new_figure(4.4, 2.1))
+    axes = drawn_spectrogram(levels, len(samples) / rate, ticks=ticks, limits=_LEVELS, figure=new_figure(4.4, 2.1))
     alt = f"Spectrogram of {len(samples) / rate:.1f} seconds, {title}."
     return {"name": title, "svg": embed.svg(axes, name=name, alt=alt), "sound": sounds.player(samples, rate)}
 
