@@ -1,4 +1,22 @@
-"""Piano rolls: which keys sound in the next step (Boulanger-Lewandowski, Bengio, Vincent 2012, arXiv 1206.6392)."""
+"""Piano rolls: which keys sound in the next step (Boulanger-Lewandowski, Bengio, Vincent 2012, arXiv 1206.6392).
+
+    atrous train music --data FILE.mat
+    atrous train music --data FILE.mat --network lstm    # or gru: one layer with as many parameters
+    atrous train music --data FILE.mat --rates 1         # the same TCN without dilation
+
+Networks for JSB chorales and Nottingham are those of Bai, Kolter, Koltun 2018 (arXiv 1803.01271); any other file has a network
+between them. Test NLL, nats a step summed over 88 keys, of whole pieces from their second step on; seed 0, on a busy core of
+an x86-64 machine (TensorFlow 2.21); time is the processor's. Recurrent networks have the recipe of the TCN, which was not
+tuned for them.
+
+| | parameters | epochs, the best | test NLL | published | time |
+|---|---|---|---|---|---|
+| JSB chorales, the recipe | 269,938 | 100, 91 | 8.132 | 8.10 | 2.1 min |
+
+Chosen by NLL on validation, of JSB chorales: a tenth of the notes dropped in training (8.10; 8.19 without, after 60 epochs),
+dropout of single values rather than channels (8.24 and 8.28 after 40 epochs in smaller batches). Pieces moved to other keys at
+random were learnt far more slowly: all are in C.
+"""
 
 from atrous.tasks.music.recipe import Music
 
@@ -19,14 +37,16 @@ PIANO_ROLLS = Music(
 JSB_CHORALES = Music(
     name="jsb-chorales",
     kind="jsb-chorales",
-    epochs=60,
+    epochs=100,
     batch_size=8,
     learning_rate=4e-3,
     decay="cosine",
+    early_stopping=20,
     blocks=2,
     filters=150,
     kernel_size=3,
     dropout=0.5,
+    input_dropout=0.1,
     clip=0.4,
 )
 
