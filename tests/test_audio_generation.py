@@ -18,7 +18,7 @@ import atrous
 import voices
 from atrous.cli import main
 from atrous.data.recordings import Listing, Recording, RecordingPart, read_recordings, trimmed
-from atrous.models import SoundWaveNet
+from atrous.models.sound import SoundWaveNet
 from atrous.models.wavenet import mu_law_compress, mu_law_decode, mu_law_encode, mu_law_expand
 from atrous.plots.spectra import average_spectra
 from atrous.recipes import find

@@ -1,6 +1,6 @@
 """Whole networks."""
 
-from atrous.models import audio, fcos, forecaster, labels, series_classifier, torch_names
+from atrous.models import audio, fcos, forecaster, labels, series_classifier, sound, torch_names
 from atrous.models.backbone import freeze
 from atrous.models.classifier import DilatedClassifier
 from atrous.models.deeplab import DeepLabV3, DeepLabV3Plus
@@ -8,7 +8,6 @@ from atrous.models.detector import DilatedDetector
 from atrous.models.dilated_net import DilatedNet
 from atrous.models.drn import DRN
 from atrous.models.resnet import ResNet
-from atrous.models.sound import SoundWaveNet
 from atrous.models.splicenet import SpliceNet
 from atrous.models.tcn import TCN
 from atrous.models.wavenet import WaveNet
@@ -22,7 +21,6 @@ __all__ = [
     "DilatedDetector",
     "DilatedNet",
     "ResNet",
-    "SoundWaveNet",
     "SpliceNet",
     "WaveNet",
     "audio",
@@ -31,5 +29,6 @@ __all__ = [
     "freeze",
     "labels",
     "series_classifier",
+    "sound",
     "torch_names",
 ]

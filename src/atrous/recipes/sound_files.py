@@ -7,8 +7,8 @@
 An epoch is 1,400 steps of a crop of 2,048 samples, whatever there is of sound: with 98,016 parameters some 45 seconds of the
 processor, while others use the machine, too.
 
-One speaker's telephone prompts at 8 kHz (Asterisk's in English: 496 files of speech, 21 minutes, for training and validation, 55
-for the test), on one busy core of an x86-64 machine (TensorFlow 2.21), six minutes of the processor, one seed, by
+One speaker's telephone prompts at 8 kHz (Asterisk's in English: 496 files of speech, 21 minutes, for training and validation,
+55 for the test), on one busy core of an x86-64 machine (TensorFlow 2.21), six minutes of the processor, one seed, by
 
     atrous train audio-generation --data prompts/ --where speech=1 --epochs 6
 
