@@ -6,7 +6,7 @@
 
 Letters and syllables spoken in eight languages (KDE's KLettres; 867 + 186 clips of 0.2 to 3 s at 8 kHz for training and
 validation, 186 for the test), three seeds, on a share of one core of an x86-64 machine (TensorFlow 2.21). Seconds are the
-processor's, of the whole command but for the page; each accuracy is ± 0.02 by the number of clips alone.
+processor's, of the whole command, with the page in the first seed; each accuracy is ± 0.02 by the number of clips alone.
 
 | network | parameters | test accuracy | macro F1 | processor s |
 |---|---|---|---|---|
@@ -24,9 +24,9 @@ macro F1 0.731, and that may still be the voices and the rooms.
 
 Nor does dilation matter there: what tells voices apart is short, and the mean over all frames collects it without a frame
 that sees much. (A frame sees 1.3 s on the spectrogram, 1.0 s on the waveform; with `--rates 1` 0.25 and 0.19 s.) It does
-where order counts over a longer time than that: of two tones about half a second apart, which comes first? 1.000 of 120
-clips with dilation, 0.483 without, as often as by chance (one seed, 12 epochs, 37 and 41 s; the clips are made by the
-benchmark, `--data order`).
+where order counts over a longer time than that: of two tones about half a second apart, which comes first? 1.000 (1.000,
+1.000) of 120 clips with dilation, 0.471 (0.483, 0.458) without, as by chance (two seeds, 38 s each; the clips are made by
+the benchmark, `--data order`).
 
 The spectrogram is the default: it was not worse than the waveform, and took two thirds of its time. The networks are those
 of benchmarks/audio_with_and_without_dilation.py.
