@@ -127,4 +127,12 @@ def _mean(entry: Measured | None, more: str | None) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}" if value >= 1 else f"{value:.3f}" if value >= 0.01 else f"{value:.1e}"
+    return (
+        "–"
+        if value is None
+        else f"{value:.2f}"
+        if value >= 1 or value == 0
+        else f"{value:.3f}"
+        if value >= 0.01
+        else f"{value:.1e}"
+    )
