@@ -144,6 +144,43 @@ class Blur(layers.Layer):
         return keras.KerasTensor(x.shape, x.dtype)
 
 
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_spectrogram_sees_the_window_of_each_frame(padding):
+    inputs = keras.Input((601, 2))
+    made = layers.STFTSpectrogram(frame_length=50, frame_step=20, padding=padding)(inputs)
+    seen = analyze(keras.Model(inputs, made)).output
+    assert (seen.size, seen.stride) == ((50,), (20,))
+    inputs = keras.Input((600,))
+    mel = layers.MelSpectrogram(32, sequence_stride=20, sequence_length=25, sampling_rate=1000, num_mel_bins=8)
+    seen = analyze(keras.Model(inputs, mel(inputs))).output
+    assert (seen.size, seen.stride, seen.offset) == ((25,), (20,), (-13,))  # padded by 16, the window 3 behind their first
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="asks TensorFlow for the gradient")
+def test_a_mel_spectrogram_sees_what_its_gradients_reach():
+    import tensorflow as tf
+
+    mel = layers.MelSpectrogram(
+        64, sequence_stride=20, sequence_length=50, sampling_rate=1000, num_mel_bins=8, power_to_db=False
+    )
+    inputs = keras.Input((600,))
+    seen = analyze(keras.Model(inputs, mel(inputs))).output
+    x = tf.Variable(np.random.default_rng(0).standard_normal((1, 600)).astype("float32"))
+    with tf.GradientTape() as tape:
+        heard = tf.reduce_sum(mel(x)[0, :, 10])
+    first, last = np.flatnonzero(tape.gradient(heard, x)[0])[[0, -1]]
+    assert first == 10 * 20 + seen.offset[0] + 1  # the window's first value is 0
+    assert last == first + seen.size[0] - 2
+
+
+def test_a_constant_may_be_longer_than_what_it_meets():
+    inputs = keras.Input((1, 3))
+    made = inputs * ops.ones((1, 5, 3)) + ops.ones((5, 3))
+    seen = analyze(keras.Model(inputs, layers.Conv1D(2, 3)(made)))
+    assert seen.output.seen.shape == (3, 2)
+    assert seen.output.size == (1,)  # all five are one position
+
+
 def test_a_layer_without_a_rule_is_named_with_the_way_to_give_it_one(monkeypatch):
     x = keras.Input((9, 9, 2))
     model = keras.Model(x, Blur(name="mystery")(x))

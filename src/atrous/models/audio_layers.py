@@ -177,4 +177,4 @@ def present(samples: Any, length: Any) -> Any:
 
 def _before(count: Any, number: Any) -> Any:
     places = ops.expand_dims(ops.cast(ops.arange(count, dtype="int32"), "float32"), 0)
-    return ops.cast(places < ops.expand_dims(number, 1), "float32")
+    return ops.cast(ops.less(places, ops.expand_dims(number, 1)), "float32")  # not `<`, which can't be followed

@@ -60,7 +60,16 @@ def dims(axis: Any, shape: Sequence[int]) -> list[int]:
 
 @operation(*ARITHMETIC)
 def _position_by_position(call: Call) -> Reads:
-    return positionwise(*call.shapes)
+    """Of several tensors, some of which may be constants: these are no inputs, but may be longer."""
+    rank = max(map(len, call.shapes))
+    given = [tuple(each.shape) for each in (*call.args, *call.kwargs.values()) if _is_constant(each)]
+    constants = [shape[1:] if len(shape) > rank else shape for shape in given]  # with a batch axis or without
+    reads = positionwise(*call.shapes, *constants)
+    return Reads(reads.shape, reads.links[: len(call.shapes)])
+
+
+def _is_constant(value: Any) -> bool:
+    return not isinstance(value, keras.KerasTensor) and len(getattr(value, "shape", ())) > 0
 
 
 @operation("BroadcastTo")
