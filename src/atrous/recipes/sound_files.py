@@ -33,8 +33,9 @@ The other two were begun with the same data and stopped; bits per sample of the 
 | categorical head | 4.567 | 4.350 | 4.013 |
 | … `--rates 1`, field 1.6 ms | 4.698 | 4.567 | |
 | `--head logistics` (of `--epochs 5`) | 5.002 | 4.780 | |
+| … `--learning-rate 1.3e-3` | 4.913 | | |
 
-So the mixture learns more slowly at this learning rate, and whether it passes the predictors isn't known.
+So the mixture learns more slowly, wants smaller steps, and whether it passes the predictors isn't known.
 """
 
 from atrous.tasks.audio_generation.recipe import AudioGeneration
