@@ -15,11 +15,14 @@ from atrous.plots.pareto import pareto_front
 from atrous.plots.piano import piano_roll
 from atrous.plots.position import by_position
 from atrous.plots.precision_recall import precision_recall
-from atrous.plots.series import evidence
 from atrous.plots.scatter import true_and_said
+from atrous.plots.series import evidence
+from atrous.plots.spectra import average_spectra
+from atrous.plots.spectrogram import spectrogram
 from atrous.plots.tree import stacked_tree
 
 __all__ = [
+    "average_spectra",
     "by_position",
     "confusion_matrix",
     "coverage_map",
@@ -41,6 +44,7 @@ __all__ = [
     "receptive_field",
     "score_track",
     "sequence_logo",
+    "spectrogram",
     "stacked_tree",
     "true_and_said",
 ]
