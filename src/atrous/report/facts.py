@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from atrous.run import Config, Run
 
 
+_NAMES = {
+    "deeplab_v3": "DeepLab v3",
+    "deeplab_v3_plus": "DeepLab v3+",
+    "gru": "GRU",
+    "lstm": "LSTM",
+    "splicenet": "SpliceNet",
+    "tcn": "TCN",
+    "wavenet": "WaveNet",
+}
+
+
 def duration(seconds: float) -> str:
     """A time as people say it, in two units at most.
 
@@ -72,7 +83,7 @@ def header(
     best = run.best(metrics)
     started = datetime.datetime.fromisoformat(config.started)
     return {
-        "title": f"{model.name.replace('_', ' ').capitalize()} on {config.dataset}",
+        "title": f"{network_name(model.name)} on {config.dataset}",
         "task": config.recipe.task.replace("-", " "),
         "lead": f"{lead} {started.day} {started:%B %Y}.",
         "facts": [
@@ -86,6 +97,15 @@ def header(
         "seed": config.recipe.seed,
         "command": config.command,
     }
+
+
+def network_name(name: str) -> str:
+    """A model's name as its authors write it.
+
+    >>> network_name("wavenet"), network_name("deeplab_v3_plus"), network_name("clip_classifier"), network_name("lstm")
+    ('WaveNet', 'DeepLab v3+', 'Clip classifier', 'LSTM')
+    """
+    return _NAMES.get(name) or name.replace("_", " ").capitalize()
 
 
 def accuracy(test: Mapping[str, Any]) -> dict[str, str]:
