@@ -3,9 +3,9 @@
     python -m benchmarks.tcn_training_beside_peers [--repeats 7] [--only copy-memory,jsb]
 
 The networks are those of Bai, Kolter, Koltun 2018 (arXiv 1803.01271) as the recipes have them: copy memory, T = 500, the
-adding problem, T = 200, JSB chorales and Nottingham, with batches of the recipes' size. The stock network is the same model,
-built while `keras.layers.Conv1D` stands in the place of our convolution, below the weight normalisation, too. PyTorch's is
-written here after the paper: two causal convolutions a block, weight normalisation, a 1×1 where channels change, in eager
+adding problem, T = 200, JSB chorales and Nottingham, with batches of the sizes that are shown. The stock network is the same
+model, built while `keras.layers.Conv1D` stands in the place of our convolution, below the weight normalisation, too. PyTorch's
+is written here after the paper: two causal convolutions a block, weight normalisation, a 1×1 where channels change, in eager
 mode. All have as many weights; those of ours and stock Keras are the same numbers and give the same outputs. Each is a process
 of its own; they take turns on one core.
 """

@@ -12,6 +12,8 @@ processor's.
 | | parameters | epochs | test recall | cross-entropy | time |
 |---|---|---|---|---|---|
 | the recipe | 12,530 | 6 | 99.98 % | 5.9e-5 | 1.3 min |
+| `--rates 1`, which sees 113 of 511 steps | 12,530 | 6 | 13.2 % | 0.0400 | 1.3 min |
+| `--network lstm` | 12,646 | 6 | 11.7 % | 0.0404 | 3.0 min |
 
 Without memory the cross-entropy is 10·ln 8 / 520 = 0.0400, and one digit of eight is right. Recall on validation is 99.96 %
 after three epochs.
