@@ -70,9 +70,19 @@ def write(run: Run) -> pathlib.Path:
 
 
 def render(package: str, template: str, **values: Any) -> Markup:
-    """Fills a template that lies in a package."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return Markup(environment.from_string(resources.files(package).joinpath(template).read_text("utf-8")).render(values))
+    """Fills a template that lies in a package; it may import `macros.html`, which lies here."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: _template("atrous.report", name)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return Markup(environment.from_string(_template(package, template)).render(values))
+
+
+def _template(package: str, name: str) -> str:
+    return resources.files(package).joinpath(name).read_text("utf-8")
 
 
 def style() -> Markup:

@@ -31,7 +31,8 @@ def _stft_spectrogram(call: Call) -> Reads:
     step = layer.frame_step or layer.frame_length // 2
     spec = ConvSpec.parse(1, layer.frame_length, strides=step, padding=layer.padding)
     (pads,), (frames,) = spec.pads(call.shape[:1]), spec.output_size(call.shape[:1])
-    assert pads is not None and frames is not None
+    assert pads is not None
+    assert frames is not None
     bands = (layer.fft_length or 1 << (layer.frame_length - 1).bit_length()) // 2 + 1
     channels = call.shape[1] * bands * (2 if layer.mode == "stft" else 1)
     return Reads((frames, channels), ((Link.one(0, 0, AxisMap.window(layer.frame_length, step, 1, pads[0])),),))

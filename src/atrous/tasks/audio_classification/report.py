@@ -11,7 +11,7 @@ import numpy as np
 from atrous.data.audio import AudioData, samples_of
 from atrous.models.audio import field_seconds
 from atrous.models.audio_layers import SpectrogramMasks
-from atrous.plots import spectrogram as drawing
+from atrous.plots.spectrogram import pixels, spectrogram
 from atrous.report import embed
 from atrous.report.classes import confusion_section, percent
 from atrous.report.facts import accuracy
@@ -136,7 +136,7 @@ def _field_notes(field: float, data: AudioData) -> list[str]:
     return []
 
 
-def _seen(field: float, data: AudioData) -> list[dict[str, str]]:
+def _seen(field: float, data: AudioData) -> list[dict[str, Any]]:
     """What the network sees, beside the clips, on one scale."""
     lengths = [
         ("a frame sees", field),
@@ -145,7 +145,7 @@ def _seen(field: float, data: AudioData) -> list[dict[str, str]]:
         ("an example", data.seconds),
     ]
     longest = max(length for _, length in lengths)
-    return [{"name": name, "time": _ms(n), "percent": f"{100 * n / longest:.1f}"} for name, n in lengths]
+    return [{"name": name, "values": (_ms(n),), "percent": f"{100 * n / longest:.1f}"} for name, n in lengths]
 
 
 def _captioned(sample: Sample, data: AudioData, recipe: AudioClassification, left: list[int]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _captioned(sample: Sample, data: AudioData, recipe: AudioClassification, lef
     left[0] -= len(sound)
     return {
         "name": sample.name,
-        "picture": embed.picture(drawing.pixels(log_mel(sample.image, data.sample_rate, recipe.mels))),
+        "picture": embed.picture(pixels(log_mel(sample.image, data.sample_rate, recipe.mels))),
         "sound": sound,
         "seconds": f"{len(trimmed(sample.image)) / data.sample_rate:.2g} s",
         "true": names[sample.true],
@@ -168,7 +168,7 @@ def _view(sample: Sample, data: AudioData, recipe: AudioClassification, field: f
     values = log_mel(sample.image, data.sample_rate, recipe.mels)
     seconds = len(trimmed(sample.image)) / data.sample_rate
     middle = seconds / 2
-    axes = drawing.spectrogram(
+    axes = spectrogram(
         values, seconds, ticks=_ticks(data.sample_rate, recipe.mels), field=(middle - field / 2, middle + field / 2)
     )
     share = "all of the clip" if field >= seconds else f"{100 * field / seconds:.0f} % of the clip"
@@ -188,7 +188,7 @@ def _masks(sample: Sample, data: AudioData, recipe: AudioClassification) -> list
     layer = SpectrogramMasks(recipe.time_masks, recipe.bands_masked, 1, seed=recipe.seed)
     number = np.full(1, len(values), np.float32)
     masked = [keras.ops.convert_to_numpy(layer([values[None], number], training=True))[0] for _ in range(_MASKED)]
-    return [embed.picture(drawing.pixels(each)) for each in [values, *masked]]
+    return [embed.picture(pixels(each)) for each in [values, *masked]]
 
 
 def _ticks(sample_rate: int, mels: int) -> list[tuple[float, str]]:

@@ -170,7 +170,7 @@ def _distances(test: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _seen(plan: Plan, recipe: AudioGeneration, pitch: float | None, held: Sequence[Recording]) -> list[dict[str, str]]:
+def _seen(plan: Plan, recipe: AudioGeneration, pitch: float | None, held: Sequence[Recording]) -> list[dict[str, Any]]:
     """Lengths as bars of one scale."""
     rate = plan.sample_rate
     lengths = [("the network sees", float(plan.field))]
@@ -179,7 +179,7 @@ def _seen(plan: Plan, recipe: AudioGeneration, pitch: float | None, held: Sequen
     lengths.append(("a crop of training", float(recipe.crop)))
     longest = max(length for _, length in lengths)
     return [
-        {"name": name, "samples": f"{length:,.0f}", "time": _ms(length, rate), "percent": f"{100 * length / longest:.1f}"}
+        {"name": name, "values": (f"{length:,.0f}", _ms(length, rate)), "percent": f"{100 * length / longest:.1f}"}
         for name, length in lengths
     ]
 

@@ -224,9 +224,7 @@ def _seen(plan: Plan) -> list[dict[str, Any]]:
         ("horizon", plan.horizon),
     ]
     longest = max(length for _, length in lengths)
-    return [
-        {"name": name, "steps": f"{n:,}", "time": _span(plan, n), "percent": f"{100 * n / longest:.1f}"} for name, n in lengths
-    ]
+    return [{"name": name, "values": (f"{n:,}", _span(plan, n)), "percent": f"{100 * n / longest:.1f}"} for name, n in lengths]
 
 
 def _span(plan: Plan, steps: int) -> str:

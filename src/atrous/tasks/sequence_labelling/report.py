@@ -269,7 +269,7 @@ def _seen(plan: Plan, train: SequencePart, names: Sequence[str]) -> list[dict[st
         *([("nine in ten are nearer", int(np.quantile(gaps, 0.9)))] if len(gaps) else []),
     ]
     longest = max(length for _, length in lengths)
-    return [{"name": name, "bases": f"{n:,}", "percent": f"{100 * n / longest:.1f}"} for name, n in lengths]
+    return [{"name": name, "values": (f"{n:,}",), "percent": f"{100 * n / longest:.1f}"} for name, n in lengths]
 
 
 def _worth_notes(test: Mapping[str, Any], pwm: Mapping[str, Any]) -> list[str]:

@@ -35,7 +35,7 @@ def field_section(recipe: SequenceModelling, explain: str, lengths: dict[str, in
 
 def _row(name: str, steps: int, percent: float, recipe: SequenceModelling) -> dict[str, Any]:
     told = "all" if name == "the network sees" and recipe.field is None else f"{steps:,}"
-    return {"name": name, "steps": told, "percent": f"{percent:.1f}"}
+    return {"name": name, "values": (told,), "percent": f"{percent:.1f}"}
 
 
 def beside(recipe: SequenceModelling) -> str:

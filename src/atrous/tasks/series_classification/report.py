@@ -174,13 +174,13 @@ def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def _seen(plan: Plan, lengths: Sequence[int]) -> list[dict[str, str]]:
+def _seen(plan: Plan, lengths: Sequence[int]) -> list[dict[str, Any]]:
     """Field and lengths, as bars of one scale."""
     rows = [("a step of the last block sees", plan.field), ("the longest series", max(lengths))]
     if min(lengths) < max(lengths):
         rows += [("in the median", round(float(np.median(lengths)))), ("the shortest", min(lengths))]
     longest = max(steps for _, steps in rows)
-    return [{"name": name, "steps": f"{steps:,}", "percent": f"{100 * steps / longest:.1f}"} for name, steps in rows]
+    return [{"name": name, "values": (f"{steps:,}",), "percent": f"{100 * steps / longest:.1f}"} for name, steps in rows]
 
 
 def _worth_notes(test: Mapping[str, Any], others: Sequence[Baseline]) -> list[str]:
