@@ -28,13 +28,13 @@ TASKS: MappingProxyType[str, type[Recipe]] = MappingProxyType(
         "segmentation": Segmentation,
         "detection": Detection,
         "forecasting": Forecasting,
+        "audio-classification": AudioClassification,
+        "audio-generation": AudioGeneration,
+        "series-classification": SeriesClassification,
         "sequence-labelling": SequenceLabelling,
         "music": Music,
         "copy-memory": CopyMemory,
         "adding-problem": AddingProblem,
-        "audio-classification": AudioClassification,
-        "audio-generation": AudioGeneration,
-        "series-classification": SeriesClassification,
     }
 )
 """What a recipe of each task chooses: the first is trained if no task is named."""
