@@ -140,7 +140,7 @@ def recipes(all_recipes: Sequence[Recipe]) -> None:
         for recipe in (recipe for recipe in all_recipes if recipe.task == task):
             table.add_row(
                 recipe.kind or "any folder",
-                ", ".join(map(str, getattr(recipe, "rates", ()))),
+                ", ".join(map(str, getattr(recipe, "rates", ()))) or "by the data",
                 str(recipe.epochs),
                 str(recipe.batch_size),
                 f"{recipe.learning_rate:g}",
