@@ -5,9 +5,9 @@
     atrous train music --data FILE.mat --rates 1         # the same TCN without dilation
 
 Networks for JSB chorales and Nottingham are those of Bai, Kolter, Koltun 2018 (arXiv 1803.01271); any other file has a network
-between them. Test NLL, nats a step summed over 88 keys, of whole pieces from their second step on;
-seed 0 but where three figures stand, on a busy core of an x86-64 machine (TensorFlow 2.21); time is the processor's. Recurrent networks have the recipe of the TCN, which was not
-tuned for them.
+between them. Test NLL, nats a step summed over 88 keys, of whole pieces from their second step on; seed 0 but where three
+figures stand, on a busy core of an x86-64 machine (TensorFlow 2.21); time is the processor's. Recurrent networks have the
+recipe of the TCN, which was not tuned for them.
 
 | | parameters | epochs, the best | test NLL | published | time |
 |---|---|---|---|---|---|
