@@ -87,15 +87,9 @@ def find_clips(source: str | Path, columns: Columns = Columns()) -> Found:
         ValueError: It holds no such data, or breaks their rules.
     """
     source = Path(source).expanduser()
-    if not source.exists():
-        raise FileNotFoundError(f"`data` must be a folder or CSV file that exists. Received: data={str(source)!r}.")
-    if source.is_file():
-        if source.suffix.lower() not in (".csv", ".tsv", ".txt"):
-            raise ValueError(
-                f"`data` must be a folder of sounds, or a CSV file that lists them. Received: data={str(source)!r}."
-            )
+    if is_list(source):
         return _listed(source, source.stem, columns)
-    lists = [path for path in sorted(source.iterdir()) if path.suffix.lower() in (".csv", ".tsv") and path.is_file()]
+    lists = lists_in(source)
     told = any((columns.file, columns.label, columns.split))
     fitting = [path for path in lists if told or _fits(path)]
     if len(fitting) > 1:
@@ -221,6 +215,25 @@ def part_of(cell: str, where: str) -> str:
     if part is None:
         raise ValueError(f"Parts must be called train, validation or test. Received: {cell.strip()!r}, {where}.")
     return part
+
+
+def is_list(source: Path) -> bool:
+    """Whether data are a CSV file that lists sounds; else they are a folder.
+
+    Raises:
+        FileNotFoundError: They are neither.
+        ValueError: It is another file.
+    """
+    if not source.exists():
+        raise FileNotFoundError(f"`data` must be a folder or CSV file that exists. Received: data={str(source)!r}.")
+    if source.is_file() and source.suffix.lower() not in (".csv", ".tsv", ".txt"):
+        raise ValueError(f"`data` must be a folder of sounds, or a CSV file that lists them. Received: data={str(source)!r}.")
+    return source.is_file()
+
+
+def lists_in(folder: Path) -> list[Path]:
+    """The files of a folder that may list sounds, sorted."""
+    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".csv", ".tsv") and path.is_file()]
 
 
 def read_list(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

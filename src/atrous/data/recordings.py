@@ -11,7 +11,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atrous.data.clips import FILE_NAMES, PARTS, SPLIT_NAMES, column_at, located, part_of, read_list
+from atrous.data.clips import (
+    FILE_NAMES,
+    PARTS,
+    SPLIT_NAMES,
+    column_at,
+    is_list,
+    lists_in,
+    located,
+    part_of,
+    read_list,
+)
 from atrous.data.parts import complete
 from atrous.data.sound import Header, Samples, is_silent, read_header, read_sound, sound_files
 
@@ -177,15 +187,9 @@ def trimmed(samples: Samples, sample_rate: int) -> Samples:
 
 def _found(source: Path, listing: Listing) -> tuple[str, dict[str, _Named], list[tuple[str, str]]]:
     """Name of the data set, its files by part, and what is listed but isn't there."""
-    if not source.exists():
-        raise FileNotFoundError(f"`data` must be a folder or CSV file that exists. Received: data={str(source)!r}.")
-    if source.is_file():
-        if source.suffix.lower() not in (".csv", ".tsv", ".txt"):
-            raise ValueError(
-                f"`data` must be a folder of sounds, or a CSV file that lists them. Received: data={str(source)!r}."
-            )
+    if is_list(source):
         return _listed(source, source.stem, listing)
-    lists = [path for path in sorted(source.iterdir()) if path.suffix.lower() in (".csv", ".tsv") and path.is_file()]
+    lists = lists_in(source)
     told = listing != Listing()
     fitting = [path for path in lists if _fits(path, listing)]
     if len(fitting) > 1:
