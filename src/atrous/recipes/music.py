@@ -23,7 +23,8 @@ On chorales dilation buys nothing that these runs could tell: without it the net
 validation (8.122 against 8.102), and better on the test. Nottingham's is short of the paper's figure. With
 less dropout training NLL had fallen to 2.90 when validation stood still at 3.20; with that of the recipe both were at 3.18 in
 the end, so that more epochs, or a larger network, may help. The recipe's 50 epochs were measured in two stages (`--epochs 36`,
-then `--resume RUN --epochs 50`, by which steps become larger once more), not in one.
+then `--resume RUN --epochs 50`, by which steps become larger once more), not in one, and the second was begun when the test of
+the first had been seen.
 
 Chosen by NLL on validation, of JSB chorales: a tenth of the notes dropped in training (8.10; 8.19 without, after 60 epochs),
 dropout of single values rather than channels (8.24 and 8.28 after 40 epochs in smaller batches). Pieces moved to other keys at
